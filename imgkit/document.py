@@ -1,0 +1,106 @@
+"""JSON read strictly: small enough, UTF-8, no key twice, every field of the kind it must be.
+
+Parsers that disagree about a document are how one set of bytes gets two meanings, so whatever is
+ambiguous is refused here, once, for manifests, indexes and configs alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from imgkit.errors import InvalidManifest, LimitExceeded
+
+LIMIT: Final = 4 << 20
+"""Bytes that a manifest, index or config may have (distribution-spec: at least 4 MB)."""
+
+
+def load(raw: bytes, what: str) -> dict[str, Any]:
+    """The JSON object in `raw`: small enough, UTF-8, and without a key that occurs twice."""
+    if len(raw) > LIMIT:
+        raise LimitExceeded(
+            f"a {what} of {len(raw)} bytes is refused: at most {LIMIT} are read",
+            limit=LIMIT,
+            actual=len(raw),
+        )
+    try:
+        document = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no)
+    except (ValueError, RecursionError) as error:
+        raise refused(f"the {what} is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise refused(f"the {what} must be a JSON object, not {kind_of(document)}")
+    return document
+
+
+def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise refused(f"the key {key!r} occurs twice in one object, so it has two meanings")
+        found[key] = value
+    return found
+
+
+def _no(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON value")
+
+
+def dump(document: Mapping[str, Any]) -> bytes:
+    """Compact JSON; the same document always gives the same bytes."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def refused(reason: str) -> InvalidManifest:
+    """The error for a document that breaks a rule."""
+    return InvalidManifest(f"this document cannot be accepted: {reason}", reason=reason)
+
+
+def kind_of(value: Any) -> str:
+    """What kind of JSON value this is, for a message."""
+    names = {dict: "an object", list: "a list", str: "a string", type(None): "nothing"}
+    return names.get(type(value), f"{value!r}"[:40])
+
+
+def text(data: Mapping[str, Any], key: str) -> str:
+    """The string under `key`; refuses an empty one."""
+    value = data.get(key)
+    if not isinstance(value, str) or not value:
+        raise refused(f"{key} must be a string, not {kind_of(value)}")
+    return value
+
+
+def mapping(data: Mapping[str, Any], key: str, *, optional: bool = False) -> dict[str, Any]:
+    """The object under `key`; an absent optional one is empty."""
+    value = data.get(key)
+    if value is None and optional:
+        return {}
+    if not isinstance(value, dict):
+        raise refused(f"{key} must be an object, not {kind_of(value)}")
+    return value
+
+
+def sequence(data: Mapping[str, Any], key: str, *, optional: bool = False) -> list[Any]:
+    """The list under `key`; an absent optional one is empty."""
+    value = data.get(key)
+    if value is None and optional:
+        return []
+    if not isinstance(value, list):
+        raise refused(f"{key} must be a list, not {kind_of(value)}")
+    return value
+
+
+def strings(data: Mapping[str, Any], key: str) -> list[str]:
+    """The list of strings under `key`."""
+    found = sequence(data, key)
+    if not all(isinstance(item, str) for item in found):
+        raise refused(f"{key} must be a list of strings")
+    return found
+
+
+def annotations(data: Mapping[str, Any]) -> dict[str, str]:
+    """The annotations of a document or descriptor: strings by name, or none."""
+    found = mapping(data, "annotations", optional=True)
+    if not all(isinstance(value, str) for value in found.values()):
+        raise refused("the values of annotations must be strings")
+    return found

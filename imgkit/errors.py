@@ -1,0 +1,110 @@
+"""Everything that imgkit refuses, as one tree.
+
+    ImgkitError
+    ├── InvalidReference          the text is not an image name
+    ├── InvalidDigest             the text is not a digest
+    ├── VerificationError         bytes are not what they were said to be
+    │   ├── DigestMismatch
+    │   └── SizeMismatch
+    ├── InvalidManifest           bytes that are no manifest, index or config we can accept
+    │   └── UnsupportedMediaType
+    ├── InvalidLayer              a tar stream that breaks a rule, with its offset
+    │   └── UnsafePath            ... by naming something outside of the root
+    ├── LimitExceeded             more than an honest image ever needs
+    ├── NotFound                  nothing has that name or digest
+    │   └── NoMatchingPlatform    the image exists, but not for this machine
+    ├── RegistryError             a registry answered with an error
+    │   ├── Unauthorized          ... because it wants other credentials
+    │   ├── RateLimited           ... because it was asked too often
+    │   └── Unreachable           ... or did not answer at all
+    └── StoreError                the local repository, or a directory, cannot be used
+
+Every message says what was asked, what was found and, where there is something to do, what to do.
+The facts are kept as attributes too, so that a program (or a lesson) need not parse the sentence.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ImgkitError(Exception):
+    """Base of all errors of this package; keyword arguments become attributes."""
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.facts = facts
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["facts"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class InvalidReference(ImgkitError):
+    """The text is not an image name. Facts: `text`, `reason`."""
+
+
+class InvalidDigest(ImgkitError):
+    """The text is not a digest. Facts: `text`."""
+
+
+class VerificationError(ImgkitError):
+    """Bytes are not what they were said to be. Facts: `expected`, `actual`, `what`."""
+
+
+class DigestMismatch(VerificationError):
+    """The bytes have another digest than the one that was asked for."""
+
+
+class SizeMismatch(VerificationError):
+    """There are fewer or more bytes than the descriptor says."""
+
+
+class InvalidManifest(ImgkitError):
+    """The bytes are no manifest, index or config that can be accepted. Facts: `reason`."""
+
+
+class UnsupportedMediaType(InvalidManifest):
+    """The media type is known to be one that this package does not read. Facts: `media_type`."""
+
+
+class InvalidLayer(ImgkitError):
+    """A layer's tar stream breaks a rule. Facts: `offset` (bytes, uncompressed), `path`."""
+
+
+class UnsafePath(InvalidLayer):
+    """An entry names something outside of the root it is unpacked to."""
+
+
+class LimitExceeded(ImgkitError):
+    """More than an honest image ever needs. Facts: `limit`, `actual`."""
+
+
+class NotFound(ImgkitError):
+    """Nothing has that name or digest. Facts: `name`."""
+
+
+class NoMatchingPlatform(NotFound):
+    """The image exists, but not for the platform asked for. Facts: `platform`, `available`."""
+
+
+class RegistryError(ImgkitError):
+    """A registry answered with an error. Facts: `status`, `code`, `url`."""
+
+
+class Unauthorized(RegistryError):
+    """The registry wants other credentials than those it was given."""
+
+
+class RateLimited(RegistryError):
+    """The registry was asked too often. Facts: also `retry_after` (seconds, or None)."""
+
+
+class Unreachable(RegistryError):
+    """The registry did not answer, or stopped answering. `status` is None."""
+
+
+class StoreError(ImgkitError):
+    """The local repository, or another directory on disk, cannot be used. Facts: `path`."""
