@@ -98,9 +98,9 @@ def strings(data: Mapping[str, Any], key: str) -> list[str]:
     return found
 
 
-def annotations(data: Mapping[str, Any]) -> dict[str, str]:
-    """The annotations of a document or descriptor: strings by name, or none."""
-    found = mapping(data, "annotations", optional=True)
+def string_map(data: Mapping[str, Any], key: str) -> dict[str, str]:
+    """The object of strings under `key`; an absent one is empty."""
+    found = mapping(data, key, optional=True)
     if not all(isinstance(value, str) for value in found.values()):
-        raise refused("the values of annotations must be strings")
+        raise refused(f"the values of {key} must be strings")
     return found

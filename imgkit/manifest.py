@@ -87,7 +87,7 @@ class Descriptor:
             Platform.from_json(document.mapping(data, "platform"))
             if data.get("platform")
             else None,
-            document.annotations(data),
+            document.string_map(data, "annotations"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -249,7 +249,12 @@ def _index(raw: bytes, kind: str, data: Mapping[str, Any]) -> Index:
             limit=INDEX_LIMIT,
             actual=len(entries),
         )
-    return Index(raw, kind, tuple(map(Descriptor.from_json, entries)), document.annotations(data))
+    return Index(
+        raw,
+        kind,
+        tuple(map(Descriptor.from_json, entries)),
+        document.string_map(data, "annotations"),
+    )
 
 
 def _manifest(raw: bytes, kind: str, data: Mapping[str, Any]) -> Manifest:
@@ -265,7 +270,7 @@ def _manifest(raw: bytes, kind: str, data: Mapping[str, Any]) -> Manifest:
         kind,
         Descriptor.from_json(data.get("config")),
         tuple(map(Descriptor.from_json, layers)),
-        document.annotations(data),
+        document.string_map(data, "annotations"),
     )
 
 
