@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import IO, Final, Protocol, Self
 
@@ -115,7 +115,12 @@ class VerifyingReader:
     """
 
     def __init__(
-        self, stream: Readable, digest: Digest, size: int | None = None, what: str = "blob"
+        self,
+        stream: Readable,
+        digest: Digest,
+        size: int | None = None,
+        what: str = "blob",
+        advice: str = "They were changed or damaged on the way; nothing of them was kept.",
     ) -> None:
         self._stream = stream
         self._digester = Digester(digest.algorithm)
@@ -123,6 +128,15 @@ class VerifyingReader:
         self.expected = digest
         self.size = size
         self.what = what
+        self.advice = advice
+        self.watch: Callable[[int], None] | None = None
+
+    @classmethod
+    def of(cls, stream: Readable, digest: Digest, size: int) -> VerifyingReader:
+        """A reader that verifies `stream`: the stream itself if it does so already."""
+        if isinstance(stream, cls) and (stream.expected, stream.size) == (digest, size):
+            return stream
+        return cls(stream, digest, size)
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes (all that is left if negative); raises at the end if they lie."""
@@ -137,6 +151,8 @@ class VerifyingReader:
         if not data:
             self._ended = True
             self._verify()
+        elif self.watch is not None:
+            self.watch(self._digester.size)
         return data
 
     def __iter__(self) -> Iterator[bytes]:
@@ -172,7 +188,7 @@ class VerifyingReader:
         if actual != self.expected:
             raise DigestMismatch(
                 f"{self.what}: asked for {self.expected}, but the bytes that came have the digest "
-                f"{actual}. They were changed or damaged on the way; nothing of them was kept.",
+                f"{actual}. {self.advice}",
                 expected=self.expected,
                 actual=actual,
                 what=self.what,
@@ -180,8 +196,8 @@ class VerifyingReader:
 
     def _refuse_size(self, found: str) -> None:
         raise SizeMismatch(
-            f"{self.what} {self.expected.short}: expected {self.size} bytes, "
-            f"found {found}{self._digester.size}. Nothing of it was kept.",
+            f"{self.what}: {self.expected} must have {self.size} bytes, but {found}"
+            f"{self._digester.size} came. {self.advice}",
             expected=self.size,
             actual=self._digester.size,
             what=self.what,

@@ -17,7 +17,8 @@
     │   ├── Unauthorized          ... because it wants other credentials
     │   ├── RateLimited           ... because it was asked too often
     │   └── Unreachable           ... or did not answer at all
-    └── StoreError                the local repository, or a directory, cannot be used
+    ├── StoreError                the local repository, or a directory, cannot be used
+    └── Stopped                   given up, because something beside it failed
 
 Every message says what was asked, what was found and, where there is something to do, what to do.
 The facts are kept as attributes too, so that a program (or a lesson) need not parse the sentence.
@@ -108,3 +109,7 @@ class Unreachable(RegistryError):
 
 class StoreError(ImgkitError):
     """The local repository, or another directory on disk, cannot be used. Facts: `path`."""
+
+
+class Stopped(ImgkitError):
+    """Given up, because something beside it failed; that other error is the one to read."""

@@ -31,6 +31,7 @@ DOCKER_LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 INDEX_TYPES: Final = (OCI_INDEX, DOCKER_LIST)
 MANIFEST_TYPES: Final = (OCI_MANIFEST, DOCKER_MANIFEST)
+CONFIG_TYPES: Final = (OCI_CONFIG, DOCKER_CONFIG)
 LAYER_TYPES: Final = (
     OCI_LAYER,
     OCI_LAYER + "+gzip",

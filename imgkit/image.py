@@ -1,0 +1,339 @@
+"""An image over any place that has one, and the one verb that moves it between two places.
+
+A place that can be read answers two questions, and everything else is derived from the answers:
+which descriptor has this name, and give me the bytes of this descriptor (`Source`). A place that
+can be written takes bytes and names (`Target`). So `copy(registry, store, name)` is a pull, and
+`copy(store, registry, name)` is a push.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Protocol
+
+from imgkit import document
+from imgkit.config import Config
+from imgkit.digest import Digest, Readable, VerifyingReader
+from imgkit.errors import (
+    ImgkitError,
+    InvalidManifest,
+    LimitExceeded,
+    Stopped,
+    UnsupportedMediaType,
+)
+from imgkit.layer import Layer
+from imgkit.manifest import CONFIG_TYPES, LAYER_TYPES, Descriptor, Index, Manifest, parse
+from imgkit.overlay import Overlay
+from imgkit.platforms import Platform
+from imgkit.reference import Reference
+
+JOBS: Final = 3
+"""Layers that are copied at the same time, as Docker does."""
+
+
+class Source(Protocol):
+    """A place that an image can be read from."""
+
+    def resolve(self, reference: Reference) -> Descriptor:
+        """The manifest or index of that name; raises `NotFound`."""
+        ...
+
+    def open(self, descriptor: Descriptor) -> VerifyingReader:
+        """The bytes of this descriptor, checked against it while they are read."""
+        ...
+
+
+class Target(Protocol):
+    """A place that an image can be written to."""
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """Whether these bytes are there already."""
+        ...
+
+    def put(self, descriptor: Descriptor, stream: Readable) -> None:
+        """Afterwards the bytes are there, whole, or an error was raised and nothing is."""
+        ...
+
+    def name(self, reference: Reference, manifest: Descriptor, index: Descriptor | None) -> None:
+        """Afterwards the name points at this manifest, which was chosen from `index`, if any."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One thing that happened while copying. Sizes are compressed bytes, as on the wire."""
+
+    kind: str
+    descriptor: Descriptor
+    done: int = 0
+
+
+EXISTS: Final = "Already exists"
+WAITING: Final = "Waiting"
+DOWNLOADING: Final = "Downloading"
+COMPLETE: Final = "Download complete"
+
+Listener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What a copy did: the manifest it chose, the index it came from, and what had to travel."""
+
+    manifest: Descriptor
+    index: Descriptor | None
+    fetched: tuple[Descriptor, ...]
+    existing: tuple[Descriptor, ...]
+
+    @property
+    def target(self) -> Descriptor:
+        """What the name points at in the registry: the index if there is one."""
+        return self.index or self.manifest
+
+    @property
+    def bytes_fetched(self) -> int:
+        """Compressed bytes of the blobs that were not there yet."""
+        return sum(descriptor.size for descriptor in self.fetched)
+
+
+class Image:
+    """One image for one platform, read from its source when first asked."""
+
+    def __init__(
+        self,
+        source: Source,
+        descriptor: Descriptor,
+        name: Reference | None = None,
+        index: Descriptor | None = None,
+    ) -> None:
+        self.source = source
+        self.descriptor = descriptor
+        self.name = name
+        self.index = index
+
+    @classmethod
+    def of(cls, source: Source, name: Reference, platform: Platform | None = None) -> Image:
+        """The image of that name for that platform (default: this machine's)."""
+        return choose(source, name, platform)[0]
+
+    def __repr__(self) -> str:
+        name = f"{self.name.familiar} " if self.name else ""
+        return f"<Image {name}{self.descriptor.digest.short}: {len(self.manifest.layers)} layers>"
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        found = read_document(self.source, self.descriptor)
+        if isinstance(found, Index):
+            raise InvalidManifest("an index stands where one image is needed", reason="index")
+        return found
+
+    @cached_property
+    def config(self) -> Config:
+        return read_config(self.source, self.manifest)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, base first, each checked against its DiffID when it is read."""
+        pairs = zip(self.manifest.layers, self.config.diff_ids, strict=True)
+        return tuple(Layer(self._opener(layer), layer, diff_id) for layer, diff_id in pairs)
+
+    @cached_property
+    def overlay(self) -> Overlay:
+        """All layers as one filesystem."""
+        return Overlay(self.layers)
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the manifest."""
+        return self.descriptor.digest
+
+    @property
+    def id(self) -> Digest:
+        """The digest of the config: the IMAGE ID of Docker's classic image store."""
+        return self.manifest.config.digest
+
+    @property
+    def packed_size(self) -> int:
+        """Bytes of all layers as they travel: compressed."""
+        return sum(layer.size for layer in self.manifest.layers)
+
+    @property
+    def unpacked_size(self) -> int:
+        """Bytes of all files in all layers: SIZE in Docker's classic image store."""
+        return sum(layer.unpacked_size for layer in self.layers)
+
+    def _opener(self, layer: Descriptor) -> Callable[[], VerifyingReader]:
+        return lambda: self.source.open(layer)
+
+
+def choose(
+    source: Source, name: Reference, platform: Platform | None = None
+) -> tuple[Image, Index | None]:
+    """The image of that name for that platform, and the index that it was chosen from."""
+    target = source.resolve(name)
+    found = read_document(source, target)
+    if isinstance(found, Manifest):
+        return Image(source, target, name), None
+    chosen = found.choose(platform or Platform.here())
+    return Image(source, chosen, name, target), found
+
+
+def copy(
+    source: Source,
+    target: Target,
+    name: Reference,
+    *,
+    platform: Platform | None = None,
+    jobs: int = JOBS,
+    on_progress: Listener | None = None,
+) -> Copied:
+    """Afterwards `target` has the image of that name, whole, under that name.
+
+    Children come before parents and the name comes last, so that whatever is found under a name
+    is complete. Blobs that `target` has are not read. Raises what the source or target raises;
+    blobs that arrived whole before that are kept for the next try.
+    """
+    report = on_progress or (lambda progress: None)
+    image, index = choose(source, name, platform)
+    _refuse_artifacts(image.manifest)
+    read_config(source, image.manifest)
+    blobs = list({blob.digest: blob for blob in image.manifest.children}.values())
+    existing = [blob for blob in blobs if target.has(blob)]
+    missing = [blob for blob in blobs if blob not in existing]
+    for blob in existing:
+        report(Progress(EXISTS, blob, blob.size))
+    for blob in missing:
+        report(Progress(WAITING, blob))
+    _copy_blobs(source, target, missing, jobs, report)
+    for descriptor in (image.descriptor, image.index):
+        if descriptor and not target.has(descriptor):
+            with source.open(descriptor) as stream:
+                target.put(descriptor, stream)
+    target.name(name, image.descriptor, image.index)
+    return Copied(image.descriptor, image.index, tuple(missing), tuple(existing))
+
+
+def verify(image: Image) -> list[str]:
+    """Every broken invariant of an image, in words; an empty list for a sound one.
+
+    Reads everything: digest and size of each blob, the DiffID of each layer, each entry of each
+    tar, and whether manifest, config and index tell the same story.
+    """
+    broken: list[str] = []
+
+    def check(step: Callable[[], object]) -> bool:
+        try:
+            step()
+        except ImgkitError as error:
+            broken.append(str(error))
+            return False
+        return True
+
+    if not check(lambda: image.manifest) or not check(lambda: image.config):
+        return broken
+    check(lambda: _refuse_artifacts(image.manifest))
+    if image.index:
+        check(lambda: _refuse_strangers(image))
+    sound = [check(lambda layer=layer: layer.entries) for layer in image.layers]  # type: ignore[misc]
+    if all(sound):
+        check(lambda: image.overlay.paths)
+    return broken
+
+
+def read_document(source: Source, descriptor: Descriptor) -> Manifest | Index:
+    """The manifest or index that a descriptor points at, checked against it."""
+    return parse(_read(source, descriptor), descriptor.media_type)
+
+
+def read_config(source: Source, manifest: Manifest) -> Config:
+    """The config of a manifest; raises `InvalidManifest` unless it has a DiffID for each layer."""
+    config = Config.parse(_read(source, manifest.config))
+    if len(config.diff_ids) != len(manifest.layers):
+        raise document.refused(
+            f"the manifest has {len(manifest.layers)} layers, but its config has "
+            f"{len(config.diff_ids)} DiffIDs; there must be one for each layer"
+        )
+    return config
+
+
+def _read(source: Source, descriptor: Descriptor) -> bytes:
+    if descriptor.size > document.LIMIT:
+        raise LimitExceeded(
+            f"{descriptor.digest} is said to have {descriptor.size} bytes: a manifest or config "
+            f"of more than {document.LIMIT} is not read",
+            limit=document.LIMIT,
+            actual=descriptor.size,
+        )
+    with source.open(descriptor) as stream:
+        return stream.read()
+
+
+def _copy_blobs(
+    source: Source, target: Target, blobs: Sequence[Descriptor], jobs: int, report: Listener
+) -> None:
+    """Several at a time; the first failure stops the others at their next chunk."""
+    failed = threading.Event()
+
+    def fetch(blob: Descriptor) -> None:
+        def watch(done: int) -> None:
+            if failed.is_set():
+                raise Stopped("given up, because another layer could not be copied")
+            report(Progress(DOWNLOADING, blob, done))
+
+        if not failed.is_set():
+            with source.open(blob) as stream:
+                stream.watch = watch
+                target.put(blob, stream)
+            report(Progress(COMPLETE, blob, blob.size))
+
+    if jobs == 1 or len(blobs) < 2 or not _has_threads():
+        for blob in blobs:
+            fetch(blob)
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(fetch, blob) for blob in blobs]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            failed.set()
+            raise
+
+
+def _has_threads() -> bool:
+    """False in a browser (Pyodide), where layers come one after another."""
+    try:
+        thread = threading.Thread(target=lambda: None)
+        thread.start()
+        thread.join()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _refuse_artifacts(manifest: Manifest) -> None:
+    """Raise `UnsupportedMediaType` for what is stored like an image but is none."""
+    wrong = [d for d in manifest.layers if d.media_type not in LAYER_TYPES]
+    if manifest.config.media_type not in CONFIG_TYPES:
+        wrong.insert(0, manifest.config)
+    if wrong:
+        raise UnsupportedMediaType(
+            f"this is not an image that can be unpacked: it holds {wrong[0].media_type!r} "
+            "(registries also keep charts, signatures and attestations in the same way)",
+            media_type=wrong[0].media_type,
+        )
+
+
+def _refuse_strangers(image: Image) -> None:
+    """Raise `InvalidManifest` unless the index that an image came from lists its manifest."""
+    assert image.index is not None
+    index = read_document(image.source, image.index)
+    listed = [d.digest for d in index.manifests] if isinstance(index, Index) else []
+    if image.digest not in listed:
+        raise document.refused(
+            f"the index {image.index.digest} does not list the manifest {image.digest}"
+        )
