@@ -1,0 +1,68 @@
+# Everything happens in .venv, which is made when first needed; `make` alone says what there is.
+
+PYTHON ?=
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+ITSELF := $(INSTALL) --no-deps --no-build-isolation --editable .
+
+# JupyterLab without its pop-ups; it refuses to run as root (in a container, say) unless told to.
+LAB_OPTIONS := --LabApp.news_url=None \
+	--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
+	$(if $(filter 0,$(shell id -u)),--allow-root)
+# For example: make lab LAB="--no-browser --port 9999"
+LAB :=
+
+PYTEST := $(PY) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg
+# For example: make test TESTS="tests/test_digest.py -x"
+TESTS := tests imgkit notebooks
+
+.DELETE_ON_ERROR:
+.PHONY: help lab test notebooks lint bench nightly lock clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name does; do \
+		printf '  %-15s %s\n' "$$name" "$$does"; done
+
+lab: $(VENV)/.lab ## open the lessons in JupyterLab
+	@$(PY) -m jupyter lab $(LAB_OPTIONS) $(LAB) notebooks/00-start-here.ipynb
+
+test: $(VENV)/.all ## run every test, the notebooks too
+	@$(PYTEST) $(TESTS)
+
+notebooks: $(VENV)/.all ## run every notebook again and store its outputs
+	@$(PY) tests/run_notebooks.py
+
+lint: $(VENV)/.all ## check layout, style and types
+	@$(PY) -m ruff format --check --quiet . || { echo "Run: $(PY) -m ruff format ."; exit 1; }
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m mypy
+
+bench: $(VENV)/.all ## measure speed against other programs
+	@$(PY) -m benchmarks
+
+nightly: $(VENV)/.all ## run the long checks as well
+	@IMGKIT_NIGHTLY=1 $(PYTEST) $(TESTS)
+
+lock: $(PY) ## resolve the pinned versions anew
+	@$(INSTALL) uv
+	@$(PY) .ci/lock.py
+
+clean: ## remove the environment and everything made here
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PY):
+	@python=$$(PYTHON="$(PYTHON)" .ci/find-python) && "$$python" -m venv --clear $(VENV)
+
+$(VENV)/.lab: binder/requirements.txt pyproject.toml | $(PY)
+	@echo "Installing JupyterLab and imgkit into $(VENV); this takes a minute or two, once."
+	@$(INSTALL) --require-hashes --requirement binder/requirements.txt
+	@$(ITSELF)
+	@touch $@
+
+$(VENV)/.all: requirements.lock pyproject.toml | $(PY)
+	@echo "Installing imgkit and all its tools into $(VENV); this takes a minute or two, once."
+	@$(INSTALL) --require-hashes --requirement requirements.lock
+	@$(ITSELF)
+	@touch $@ $(VENV)/.lab
