@@ -4,12 +4,13 @@ PYTHON ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
-ITSELF := $(INSTALL) --no-deps --no-build-isolation --editable .
+# The package itself, and JupyterLab's settings (no pop-up about news or updates).
+ITSELF := $(INSTALL) --no-deps --no-build-isolation --editable . \
+	&& mkdir -p $(VENV)/share/jupyter/lab/settings \
+	&& cp binder/overrides.json $(VENV)/share/jupyter/lab/settings/
 
-# JupyterLab without its pop-ups; it refuses to run as root (in a container, say) unless told to.
-LAB_OPTIONS := --LabApp.news_url=None \
-	--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
-	$(if $(filter 0,$(shell id -u)),--allow-root)
+# JupyterLab refuses to run as root (in a container, say) unless told to.
+LAB_OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
 # For example: make lab LAB="--no-browser --port 9999"
 LAB :=
 
@@ -55,13 +56,13 @@ clean: ## remove the environment and everything made here
 $(PY):
 	@python=$$(PYTHON="$(PYTHON)" .ci/find-python) && "$$python" -m venv --clear $(VENV)
 
-$(VENV)/.lab: binder/requirements.txt pyproject.toml | $(PY)
+$(VENV)/.lab: binder/requirements.txt binder/overrides.json pyproject.toml | $(PY)
 	@echo "Installing JupyterLab and imgkit into $(VENV); this takes a minute or two, once."
 	@$(INSTALL) --require-hashes --requirement binder/requirements.txt
 	@$(ITSELF)
 	@touch $@
 
-$(VENV)/.all: requirements.lock pyproject.toml | $(PY)
+$(VENV)/.all: requirements.lock binder/overrides.json pyproject.toml | $(PY)
 	@echo "Installing imgkit and all its tools into $(VENV); this takes a minute or two, once."
 	@$(INSTALL) --require-hashes --requirement requirements.lock
 	@$(ITSELF)
