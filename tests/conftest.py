@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import errno
-import ipaddress
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from hypothesis import settings
+from offline import no_network
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -31,19 +29,16 @@ settings.register_profile("ordinary", deadline=None, derandomize=True, max_examp
 settings.register_profile("nightly", deadline=None, max_examples=2000)
 settings.load_profile("nightly" if NIGHTLY else "ordinary")
 
-_PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-_OUTSIDE: Final = dict(os.environ)
+
+collect_ignore = ["offline"]
 
 
 def network_off() -> None:
-    """Programs started from here reach nothing but this machine (lessons and commands too).
-
-    Every HTTP library honours these variables, so a request to any other host goes to a proxy
-    that is not there and fails at once, as on a machine without a network.
-    """
-    for name in _PROXIES:
-        value = "127.0.0.1,localhost,::1" if name == "no_proxy" else "http://127.0.0.1:9"
-        os.environ[name] = os.environ[name.upper()] = value
+    """This process, and every Python started from it, reaches nothing but this machine."""
+    folder = str(ROOT / "tests" / "offline")
+    rest = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([folder, rest]) if rest else folder
+    no_network.block()
 
 
 def pytest_configure() -> None:
@@ -69,42 +64,6 @@ def peer(program: str) -> str:
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
     return found
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_network() -> Iterator[None]:
-    """A test that connects to another machine finds the network unreachable."""
-    connect, look_up = socket.socket.connect, socket.getaddrinfo
-
-    def guarded_connect(self: socket.socket, address: Any, /) -> None:
-        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_here(address[0]):
-            raise OSError(errno.ENETUNREACH, f"tests have no network: {address[0]}")
-        connect(self, address)
-
-    def guarded_look_up(host: Any, *more: Any, **options: Any) -> Any:
-        if host is not None and not _is_here(host):
-            raise socket.gaierror(socket.EAI_NONAME, f"tests have no network: {host}")
-        return look_up(host, *more, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", guarded_connect)
-        patch.setattr(socket, "getaddrinfo", guarded_look_up)
-        yield
-
-
-def _is_here(host: str | bytes) -> bool:
-    name = host.decode() if isinstance(host, bytes) else host
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return name in ("", "localhost") or name.endswith(".localhost")
-    return address.is_loopback or address.is_unspecified
-
-
-@pytest.fixture(scope="session")
-def outside() -> dict[str, str]:
-    """The environment in which a peer that must download (mmdebstrap) reaches the network."""
-    return dict(_OUTSIDE)
 
 
 @pytest.fixture(scope="session")
