@@ -118,7 +118,11 @@ class Image:
     @classmethod
     def of(cls, source: Source, name: Reference, platform: Platform | None = None) -> Image:
         """The image of that name for that platform (default: this machine's)."""
-        return choose(source, name, platform)[0]
+        target = source.resolve(name)
+        found = read_document(source, target)
+        if isinstance(found, Manifest):
+            return cls(source, target, name)
+        return cls(source, found.choose(platform or Platform.here()), name, target)
 
     def __repr__(self) -> str:
         name = f"{self.name.familiar} " if self.name else ""
@@ -170,18 +174,6 @@ class Image:
         return lambda: self.source.open(layer)
 
 
-def choose(
-    source: Source, name: Reference, platform: Platform | None = None
-) -> tuple[Image, Index | None]:
-    """The image of that name for that platform, and the index that it was chosen from."""
-    target = source.resolve(name)
-    found = read_document(source, target)
-    if isinstance(found, Manifest):
-        return Image(source, target, name), None
-    chosen = found.choose(platform or Platform.here())
-    return Image(source, chosen, name, target), found
-
-
 def copy(
     source: Source,
     target: Target,
@@ -198,7 +190,7 @@ def copy(
     blobs that arrived whole before that are kept for the next try.
     """
     report = on_progress or (lambda progress: None)
-    image, index = choose(source, name, platform)
+    image = Image.of(source, name, platform)
     _refuse_artifacts(image.manifest)
     read_config(source, image.manifest)
     blobs = list({blob.digest: blob for blob in image.manifest.children}.values())
