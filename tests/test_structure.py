@@ -29,7 +29,7 @@ MAP: Final = (
     ("unpack",),
     ("image",),
     ("store",),
-    ("challenge", "tokens", "origins"),
+    ("challenge", "tokens", "origins", "faults"),
     ("client", "server"),
     ("samples",),
     ("commands",),
