@@ -10,7 +10,7 @@ ITSELF := $(INSTALL) --no-deps --no-build-isolation --editable . \
 	&& cp binder/overrides.json $(VENV)/share/jupyter/lab/settings/
 
 # JupyterLab refuses to run as root (in a container, say) unless told to.
-LAB_OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
+LAB_OPTIONS := --log-level=WARN $(if $(filter 0,$(shell id -u)),--allow-root)
 # For example: make lab LAB="--no-browser --port 9999"
 LAB :=
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,16 +35,26 @@ settings.load_profile("nightly" if NIGHTLY else "ordinary")
 collect_ignore = ["offline"]
 
 
-def network_off() -> None:
-    """This process, and every Python started from it, reaches nothing but this machine."""
+def isolate() -> None:
+    """This process, and every Python started from it, has no network.
+
+    Kernels know nothing of what this user told IPython, and do not warn that they use TCP.
+    """
     folder = str(ROOT / "tests" / "offline")
     rest = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([folder, rest]) if rest else folder
     no_network.block()
 
+    home = tempfile.TemporaryDirectory(prefix="imgkit-ipython-")
+    atexit.register(home.cleanup)
+    os.environ["IPYTHONDIR"] = home.name
+    profile = Path(home.name, "profile_default")
+    profile.mkdir()
+    (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 'ERROR'\n")
+
 
 def pytest_configure() -> None:
-    network_off()
+    isolate()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import nbformat
-from conftest import ROOT, network_off
+from conftest import ROOT, isolate
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
@@ -23,7 +23,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 def main(names: list[str]) -> int:
     """Run each notebook; 1 when a cell of one failed, and that one is left as it was."""
-    network_off()
+    isolate()
     failed = 0
     for path in [Path(name) for name in names] or sorted((ROOT / "notebooks").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)

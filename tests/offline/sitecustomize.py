@@ -1,6 +1,6 @@
 """Python imports this when it starts, in whatever the tests start: kernels and commands too.
 
-`conftest.network_off` puts this folder on PYTHONPATH.
+`conftest.isolate` puts this folder on PYTHONPATH.
 """
 
 from __future__ import annotations
