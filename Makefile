@@ -16,7 +16,7 @@ LAB :=
 
 PYTEST := $(PY) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg
 # For example: make test TESTS="tests/test_digest.py -x"
-TESTS := tests imgkit notebooks
+TESTS := tests imgkit $(wildcard notebooks)
 
 .DELETE_ON_ERROR:
 .PHONY: help lab test notebooks lint bench nightly lock clean
