@@ -8,15 +8,12 @@ A header block (POSIX.1-2017, pax, "ustar Interchange Format"), offsets in bytes
     124 size        12                          500 (unused)         12
     136 mtime       12    148 checksum    8 (the sum of all bytes, counting itself as spaces)
 
-Numbers are octal digits, or base-256 where GNU tar found no room. PAX records (types `x` and `g`)
-and GNU's long names (`L`, `K`) come as entries of their own before the one that they are about.
+Numbers are octal digits, or base-256 where GNU tar found no room.
 """
 
 from __future__ import annotations
 
-import re
 import struct
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -33,19 +30,17 @@ from imgkit.entry import (
     refuse,
 )
 from imgkit.errors import InvalidLayer
+from imgkit.pax import SPARSE, Records
 
 BLOCK: Final = 512
 ZEROS: Final = bytes(BLOCK)
 
-EXTENSIONS: Final = b"xgLK"
-"""The types of entries that are about other entries."""
-
 _FIELDS: Final = struct.Struct("<100s8s8s8s12s12s8sc100s8s64x8s8s155s12x")
 _BLANK: Final = 8 * ord(" ")
 _USTAR: Final = b"ustar\x0000"
-_XATTR: Final = "SCHILY.xattr."
-_UINT32: Final = 1 << 32
-_INT63: Final = 1 << 63
+INT63: Final = 1 << 63
+_UINT32: Final = (1 << 32) - 1
+"""Owners and device numbers are below: the last one means "leave as it is" to chown."""
 
 _KINDS: Final = {
     b"\0": Kind.FILE,
@@ -59,7 +54,6 @@ _KINDS: Final = {
     b"7": Kind.FILE,
 }
 _FLAGS: Final = {kind: flag for flag, kind in reversed(_KINDS.items()) if flag.isdigit()}
-_SPARSE: Final = "a sparse file, which layers should not have (layer.md) and imgkit does not read"
 
 
 class Header(NamedTuple):
@@ -114,104 +108,34 @@ def number(text: bytes, what: str, start: int, below: int = _UINT32, low: int = 
     return found
 
 
-class Extensions:
-    """What the entries before an entry say about it: PAX records and GNU long names."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._total = 0
-        self._every: dict[str, bytes] = {}
-        self._next: dict[str, bytes] = {}
-
-    def size(self, header: Header) -> int:
-        """How many bytes to `take` after this header."""
-        size, most = number(header.size, "size", header.start, _INT63), self._limits.extended
-        if size > most:
-            refuse(
-                f"an extended header has {size} bytes, and at most {most} are read", header.start
-            )
-        self._total += size
-        if self._total > self._limits.extended_total:
-            exceeded("bytes of extended headers", self._limits.extended_total, self._total)
-        return size
-
-    def take(self, header: Header, data: bytes) -> None:
-        """Keep what this `x`, `g`, `L` or `K` entry says."""
-        start = header.start
-        if header.flag in b"xg":
-            found = dict(_records(data, start))
-        else:
-            name = data.rstrip(b"\0")
-            if b"\0" in name or not name:
-                refuse("a long name is empty, or has a zero byte in it", start)
-            found = {"path" if header.flag == b"L" else "linkpath": name}
-        if header.flag == b"g":
-            if wrong := found.keys() & {"path", "linkpath", "size"}:
-                refuse(f"a global header gives every entry the same {min(wrong)}", start)
-            self._every |= found
-            return
-        if twice := found.keys() & self._next.keys():
-            refuse(f"the {min(twice)} of one entry is stated twice before it", start)
-        self._next |= found
-
-    def next(self) -> dict[str, bytes]:
-        """All that was said about the next entry; what was about it alone is then forgotten."""
-        found = {**self._every, **self._next} if self._every else self._next
-        if self._next:
-            self._next = {}
-        return found
-
-    def end(self, offset: int) -> None:
-        """Refuse an archive that ends between an extended header and its entry."""
-        if self._next:
-            refuse("it ends after an extended header, before the entry it is about", offset)
-
-
-def _records(data: bytes, start: int) -> Iterator[tuple[str, bytes]]:
-    """The PAX records in `data`: each its own length, a space, key=value and a line feed."""
-    at = 0
-    while at < len(data):
-        length, space, _ = data[at : at + 8].partition(b" ")
-        end = at + int(length) if space and length.isdigit() else 0
-        record = data[at + len(length) + 1 : end]
-        key, equals, value = record[:-1].partition(b"=")
-        if end > len(data) or record[-1:] != b"\n" or not equals or not key:
-            refuse(f"a PAX record is malformed: {data[at : at + 40]!r}", start)
-        if key.startswith(b"GNU.sparse."):
-            refuse(f"there is {_SPARSE}", start)
-        yield decode(key), value
-        at = end
-
-
-def entry(header: Header, pax: dict[str, bytes], offset: int, limits: Limits) -> Entry:
+def entry(header: Header, records: Records, offset: int, limits: Limits) -> Entry:
     """The entry that this header and what went before it describe; content begins at `offset`."""
     start = header.start
-    raw = pax.get("path") or _name(header)
+    raw = records.get("path") or _name(header)
     path = plain_path(raw, start, limits)
     kind = _kind(header, raw, path)
-    size = number(header.size, "size", start, _INT63)
-    mtime, nanoseconds = number(header.mtime, "mtime", start, _INT63, -_INT63), 0
+    size = number(header.size, "size", start, INT63)
+    mtime, nanoseconds = number(header.mtime, "mtime", start, INT63, -INT63), 0
     uid, gid = number(header.uid, "uid", start), number(header.gid, "gid", start)
-    xattrs = NO_XATTRS
-    if pax:
-        size = _decimal(pax, "size", size, start, _INT63)
-        uid, gid = _decimal(pax, "uid", uid, start), _decimal(pax, "gid", gid, start)
-        mtime, nanoseconds = _time(pax, mtime, start)
-        xattrs = {k[len(_XATTR) :]: v for k, v in pax.items() if k.startswith(_XATTR)} or xattrs
+    if records:
+        size = pax.number(records, "size", size, start, INT63)
+        uid = pax.number(records, "uid", uid, start, _UINT32)
+        gid = pax.number(records, "gid", gid, start, _UINT32)
+        mtime, nanoseconds = pax.time(records, mtime, start)
     device = kind is Kind.CHAR or kind is Kind.BLOCK
     return Entry(
         path,
         kind,
-        number(header.mode, "mode", start, _INT63) & 0o7777,
+        number(header.mode, "mode", start, INT63) & 0o7777,
         uid,
         gid,
         _size(kind, size, start, path, limits),
         mtime,
-        _link(kind, pax.get("linkpath") or _text(header.link), start, path, limits),
+        _link(kind, records.get("linkpath") or _text(header.link), start, path, limits),
         nanoseconds,
         number(header.major, "device number", start) if device else 0,
         number(header.minor, "device number", start) if device else 0,
-        xattrs,
+        pax.xattrs(records) if records else NO_XATTRS,
         offset,
     )
 
@@ -230,7 +154,7 @@ def _name(header: Header) -> bytes:
 def _kind(header: Header, raw: bytes, path: str) -> Kind:
     kind = _KINDS.get(header.flag)
     if kind is None:
-        what = _SPARSE if header.flag == b"S" else "of a type that layers do not have"
+        what = SPARSE if header.flag == b"S" else "of a type that layers do not have"
         refuse(f"the entry is {what} (type {header.flag!r})", header.start, path)
     if kind is Kind.FILE and raw.endswith(b"/"):
         return Kind.DIR  # as tar wrote directories before there was a type for them
@@ -263,51 +187,24 @@ def _link(kind: Kind, raw: bytes, start: int, path: str, limits: Limits) -> str:
     return decode(raw)
 
 
-def _decimal(pax: dict[str, bytes], key: str, plain: int, start: int, below: int = _UINT32) -> int:
-    text = pax.get(key)
-    if not text:
-        return plain
-    if not (text.isdigit() and len(text) < 20 and int(text) < below):
-        refuse(f"the PAX record {key} is not a number, or out of range: {text!r}", start)
-    return int(text)
-
-
-_TIME: Final = re.compile(rb"(-?)(\d{1,18})(?:\.(\d*))?")
-
-
-def _time(pax: dict[str, bytes], mtime: int, start: int) -> tuple[int, int]:
-    """The mtime as whole seconds, rounded down, and the nanoseconds above them."""
-    text = pax.get("mtime")
-    if not text:
-        return mtime, 0
-    if not (match := _TIME.fullmatch(text)):
-        refuse(f"the PAX record mtime is not a time: {text!r}", start)
-    sign, whole, fraction = match.groups(default=b"")
-    total = int(whole) * 10**9 + int(fraction[:9].ljust(9, b"0"))
-    return divmod(-total if sign else total, 10**9)
-
-
 def pack(entry: Entry) -> bytes:
     """The header of this entry, after PAX records if a plain header cannot say it all."""
     _check(entry)
     name = encode(entry.path) + b"/" * (entry.kind is Kind.DIR) if entry.path else b"./"
     link = encode(entry.link)
-    pax = {_XATTR + key: value for key, value in entry.xattrs.items()}
+    records = pax.records(entry)
     prefix, short = _split(name)
     if not short:
-        pax["path"] = name
+        records["path"] = name
     if len(link) > 100:
-        pax["linkpath"] = link
-    if entry.nanoseconds or entry.mtime < 0:
-        sign, (whole, part) = "-" * (entry.mtime < 0), divmod(abs(entry.mtime_ns), 10**9)
-        pax["mtime"] = f"{sign}{whole}.{part:09}".rstrip("0").rstrip(".").encode()
+        records["linkpath"] = link
     block = _FIELDS.pack(
         short or name[:100],
         b"%07o\0" % entry.mode,
-        _fitting(pax, "uid", entry.uid, 7),
-        _fitting(pax, "gid", entry.gid, 7),
-        _fitting(pax, "size", entry.size, 11),
-        _fitting(pax, "mtime", max(entry.mtime, 0), 11),
+        _fitting(records, "uid", entry.uid, 7),
+        _fitting(records, "gid", entry.gid, 7),
+        _fitting(records, "size", entry.size, 11),
+        _fitting(records, "mtime", max(entry.mtime, 0), 11),
         b" " * 8,
         _FLAGS[entry.kind],
         link[:100],
@@ -316,7 +213,7 @@ def pack(entry: Entry) -> bytes:
         b"%07o\0" % entry.minor,
         prefix,
     )
-    return _extended(pax) + _summed(block)
+    return _extended(records) + _summed(block)
 
 
 def _check(entry: Entry) -> None:
@@ -346,31 +243,22 @@ def _split(name: bytes) -> tuple[bytes, bytes]:
     return (name[:slash], name[slash + 1 :]) if slash > 0 else (b"", b"")
 
 
-def _fitting(pax: dict[str, bytes], key: str, value: int, digits: int) -> bytes:
+def _fitting(records: Records, key: str, value: int, digits: int) -> bytes:
     """An octal field of so many digits; what does not fit goes to the PAX records."""
     if value >= 8**digits:
-        pax.setdefault(key, b"%d" % value)
+        records.setdefault(key, b"%d" % value)
         value = 0
     return b"%0*o\0" % (digits, value)
 
 
-def _extended(pax: dict[str, bytes]) -> bytes:
+def _extended(records: Records) -> bytes:
     """An `x` entry with these records, or nothing if there are none."""
-    if not pax:
+    if not records:
         return b""
-    data = b"".join(_record(encode(key), pax[key]) for key in sorted(pax))
+    data = pax.pack(records)
     fields = [b"PaxHeader", b"0000644\0", b"0000000\0", b"0000000\0", b"%011o\0" % len(data)]
     fields += [b"%011o\0" % 0, b" " * 8, b"x", b"", _USTAR, b"0000000\0", b"0000000\0", b""]
     return _summed(_FIELDS.pack(*fields)) + data + bytes(-len(data) % BLOCK)
-
-
-def _record(key: bytes, value: bytes) -> bytes:
-    """One PAX record; the length that it begins with counts its own digits."""
-    rest = b" %s=%s\n" % (key, value)
-    length = len(rest) + 1
-    while len(b"%d" % length) + len(rest) != length:
-        length = len(b"%d" % length) + len(rest)
-    return b"%d" % length + rest
 
 
 def _summed(block: bytes) -> bytes:

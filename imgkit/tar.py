@@ -11,6 +11,7 @@ refused here, with its offset.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final, Protocol
@@ -20,7 +21,8 @@ from imgkit.compression import LIMITS, Limits, decompress
 from imgkit.digest import CHUNK, Readable
 from imgkit.entry import Entry, Kind, exceeded, normal, refuse
 from imgkit.errors import InvalidLayer
-from imgkit.header import BLOCK, ZEROS, Extensions, Header
+from imgkit.header import BLOCK, INT63, ZEROS, Header
+from imgkit.pax import EXTENSIONS, Extensions
 
 __all__ = [
     "LIMITS",
@@ -32,6 +34,7 @@ __all__ = [
     "normal",
     "read",
     "write",
+    "write_to",
 ]
 
 END: Final = ZEROS * 2
@@ -56,9 +59,10 @@ def read(
     extensions = Extensions(limits)
     count = 0
     while found := source.header(unended):
-        if found.flag in header.EXTENSIONS:
-            size = extensions.size(found)
-            extensions.take(found, source.take(size))
+        if found.flag in EXTENSIONS:
+            size = header.number(found.size, "size", found.start, INT63)
+            extensions.expect(size, found.start)
+            extensions.take(found.flag, source.take(size), found.start)
             source.skip(-size % BLOCK)
             continue
         count += 1
@@ -170,8 +174,15 @@ class _Source:
         return bool(self._buffer)
 
 
-def write(entries: Iterable[tuple[Entry, bytes | Readable]], file: Writable) -> None:
-    """Write a whole tar; the same entries always give the same bytes.
+def write(entries: Iterable[tuple[Entry, bytes | Readable]]) -> bytes:
+    """A whole tar; the same entries always give the same bytes."""
+    file = io.BytesIO()
+    write_to(file, entries)
+    return file.getvalue()
+
+
+def write_to(file: Writable, entries: Iterable[tuple[Entry, bytes | Readable]]) -> None:
+    """Write a whole tar to `file`.
 
     The size of an entry whose content is `bytes` is theirs; one that is read must give exactly
     `entry.size` bytes, or `InvalidLayer` is raised.
