@@ -17,6 +17,7 @@ import struct
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from imgkit import pax
 from imgkit.compression import Limits
 from imgkit.entry import (
     NO_XATTRS,
