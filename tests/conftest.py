@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import atexit
 import os
-import re
 import shutil
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,6 +13,8 @@ from typing import Final
 import pytest
 from hypothesis import settings
 from offline import no_network
+
+from benchmarks.registry import registry
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -100,28 +99,6 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`host:port` of the CNCF distribution registry, empty at first, that allows deleting."""
-    program = peer("docker-registry")
-    home = tmp_path_factory.mktemp("docker-registry")
-    (home / "config.yml").write_text(
-        "version: 0.1\n"
-        f"storage: {{filesystem: {{rootdirectory: {home / 'data'}}}, delete: {{enabled: true}}}}\n"
-        "http: {addr: '127.0.0.1:0', secret: tests}\n"
-    )
-    log = home / "log"
-    with log.open("wb") as output:
-        command = [program, "serve", str(home / "config.yml")]
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        yield _announced_address(log)
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _announced_address(log: Path) -> str:
-    """The address that a server wrote to its log, within ten seconds."""
-    for _ in range(200):
-        if found := re.search(r"listening on ([\d.]+:\d+)", log.read_text()):
-            return found[1]
-        time.sleep(0.05)
-    pytest.fail(f"docker-registry did not start:\n{log.read_text()}", pytrace=False)
+    folder = tmp_path_factory.mktemp("docker-registry")
+    with registry(peer("docker-registry"), folder) as address:
+        yield address
