@@ -1,0 +1,217 @@
+"""A layer: a tar of changes, compressed, and how it says that something is gone.
+
+What the names in its tar mean (image-spec layer.md, "Whiteouts"; this is the only place for it)::
+
+    .wh.NAME          a whiteout: NAME of the layers below is gone, with all that it holds
+    .wh..wh..opq      an opaque directory: it holds nothing of the layers below
+    .wh..wh.ANYTHING  left over from AUFS, and ignored
+    ANYTHING          added, or put in place of what the layers below have under that name
+
+Whiteouts are about the layers below, never about their own layer, wherever in the tar they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from typing import Final
+
+from imgkit import tar
+from imgkit.compression import LIMITS, Limits, decompress
+from imgkit.digest import CHUNK, Digest, Readable, VerifyingReader, digest_of_stream
+from imgkit.entry import Entry, Kind, normal, refuse
+from imgkit.errors import InvalidLayer, LimitExceeded, NotFound
+from imgkit.manifest import Descriptor
+from imgkit.tar import Content
+
+WHITEOUT_PREFIX: Final = ".wh."
+OPAQUE: Final = ".wh..wh..opq"
+_AUFS: Final = ".wh..wh."
+
+READ_LIMIT: Final = 256 << 20
+"""Bytes of one file that are read into memory, unless more are asked for."""
+
+
+class Layer:
+    """A layer of an image: its entries, what it hides, and any of its files.
+
+    `open` gives the blob as it is stored, compressed, from a source that verifies its digest.
+    Nothing is read until it is asked for; then the blob is read once, and its entries are kept.
+    """
+
+    def __init__(
+        self,
+        open: Callable[[], AbstractContextManager[Readable]],  # noqa: A002
+        descriptor: Descriptor,
+        diff_id: Digest,
+        *,
+        limits: Limits = LIMITS,
+        strict: bool = True,
+    ) -> None:
+        self._open = open
+        self._limits = limits
+        self._strict = strict
+        self.descriptor = descriptor
+        self.diff_id = diff_id
+
+    def __repr__(self) -> str:
+        return f"<Layer {self.digest.short}: {self.size} bytes, DiffID {self.diff_id.short}>"
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the blob: of the compressed bytes."""
+        return self.descriptor.digest
+
+    @property
+    def size(self) -> int:
+        """Bytes of the blob: compressed."""
+        return self.descriptor.size
+
+    @property
+    def unpacked_size(self) -> int:
+        """Bytes of all files in it, uncompressed."""
+        return sum(entry.size for entry in self.changes)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Everything in the tar, whiteouts too, in its order; the DiffID was checked.
+
+        Raises `DigestMismatch` when the uncompressed tar has another DiffID, and `InvalidLayer` or
+        `LimitExceeded` for what no layer may have (see `tar.read`), such as one path twice.
+        """
+        return self._index.entries
+
+    @property
+    def changes(self) -> tuple[Entry, ...]:
+        """The entries that add or replace something: all but the whiteouts."""
+        return self._index.changes
+
+    @property
+    def whiteouts(self) -> frozenset[str]:
+        """The paths of the layers below that are gone, each with all that it holds."""
+        return self._index.whiteouts
+
+    @property
+    def opaques(self) -> frozenset[str]:
+        """The directories that hold nothing of the layers below."""
+        return self._index.opaques
+
+    def find(self, path: str) -> Entry | None:
+        """The entry of that path, or None."""
+        return self._index.by_path.get(normal(path))
+
+    def read(self, path: str, limit: int = READ_LIMIT) -> bytes:
+        """The content of a file in this layer; raises `NotFound` if it is not in this one.
+
+        A file of more than `limit` bytes raises `LimitExceeded`.
+        """
+        entry = self.find(path)
+        seen = set()
+        while entry and entry.kind is Kind.HARDLINK and entry.path not in seen:
+            seen.add(entry.path)
+            entry = self._index.by_path.get(entry.link)
+        if entry is None or entry.kind is not Kind.FILE:
+            what = f"is a {entry.kind} there" if entry else "is not in it"
+            raise NotFound(
+                f"asked for the file {path!r} of the layer {self.digest.short}: it {what}",
+                name=path,
+            )
+        return self.read_entry(entry, limit)
+
+    def read_entry(self, entry: Entry, limit: int = READ_LIMIT) -> bytes:
+        """The content of an entry of this layer."""
+        if entry.size > limit:
+            raise LimitExceeded(
+                f"{entry.path!r} has {entry.size} bytes, and at most {limit} are read into memory",
+                limit=limit,
+                actual=entry.size,
+            )
+        with self._tar() as stream:
+            for found, content in tar.read(stream, self._limits, unended=True):
+                if found.offset == entry.offset:
+                    return content.read()
+        raise NotFound(f"{entry.path!r} is not in the layer {self.digest.short}", name=entry.path)
+
+    def walk(self) -> Iterator[tuple[Entry, Content]]:
+        """Every entry with its content, in one pass; the DiffID is checked at the end."""
+        what = f"the uncompressed tar of layer {self.digest.short} (its DiffID)"
+        with self._tar() as stream:
+            checked = VerifyingReader(stream, self.diff_id, what=what)
+            # A tar that stops without its end marker is whole when its DiffID is right.
+            yield from tar.read(checked, self._limits, unended=True)
+
+    def recompute_diff_id(self) -> Digest:
+        """The digest of the uncompressed tar as it is, whatever the config says of it."""
+        with self._tar() as stream:
+            return digest_of_stream(stream, self.diff_id.algorithm)
+
+    @contextmanager
+    def _tar(self) -> Iterator[Readable]:
+        with self._open() as blob:
+            try:
+                yield decompress(blob, self._limits)
+            except InvalidLayer:
+                # A blob that was damaged in the store gives nonsense; its digest says why.
+                while blob.read(CHUNK):
+                    pass
+                raise
+
+    @cached_property
+    def _index(self) -> _Index:
+        return _Index((entry for entry, _ in self.walk()), self._strict)
+
+
+class _Index:
+    """The entries of a layer, told apart by what their names mean."""
+
+    def __init__(self, entries: Iterable[Entry], strict: bool) -> None:
+        self.entries = tuple(entries)
+        self.by_path = {entry.path: entry for entry in self.entries}
+        if len(self.by_path) < len(self.entries) and strict:
+            _refuse_twice(self.entries)
+        changes: list[Entry] = []
+        whiteouts: set[str] = set()
+        opaques: set[str] = set()
+        for entry in self.entries if strict else self.by_path.values():
+            if WHITEOUT_PREFIX not in entry.path or not (meaning := _meaning(entry)):
+                changes.append(entry)
+            elif meaning == "whiteout":
+                folder, slash, name = entry.path.rpartition("/")
+                whiteouts.add(folder + slash + name.removeprefix(WHITEOUT_PREFIX))
+            elif meaning == "opaque":
+                opaques.add(entry.path.rpartition("/")[0])
+        self.changes = tuple(changes)
+        self.whiteouts = frozenset(whiteouts)
+        self.opaques = frozenset(opaques)
+
+
+def _meaning(entry: Entry) -> str:
+    """What the name of this entry says about the layers below; "" if it says nothing."""
+    *folders, name = entry.path.split("/")
+    if any(part.startswith(_AUFS) for part in folders):
+        return "aufs"
+    if any(part.startswith(WHITEOUT_PREFIX) for part in folders):
+        refuse("something is in a directory that is named as a whiteout", entry.offset, entry.path)
+    if name == OPAQUE:
+        return "opaque"
+    if name.startswith(_AUFS):
+        return "aufs"
+    if not name.startswith(WHITEOUT_PREFIX):
+        return ""
+    if name.removeprefix(WHITEOUT_PREFIX) in ("", ".", ".."):
+        refuse("a whiteout does not name what it hides", entry.offset, entry.path)
+    return "whiteout"
+
+
+def _refuse_twice(entries: Iterable[Entry]) -> None:
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.path in seen:
+            refuse("there is a second entry of the same path", entry.offset, entry.path)
+        seen.add(entry.path)
+
+
+def pack(entries: Iterable[tuple[Entry, bytes | Readable]]) -> bytes:
+    """The uncompressed tar of a layer with these entries, in their order; always the same bytes."""
+    return tar.write(entries)
