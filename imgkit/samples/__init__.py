@@ -1,8 +1,9 @@
 """The images of the embedded registry: made by recipes, baked once, the same on every machine.
 
-Every one is a stand-in. Names, versions, file lists and proportions follow the real image that it is
-named after; no byte is copied from it. Programs are made-up filler behind a true magic number, and a
-kB here stands for a MB there (`tree.SCALE`): real bytes and digests, a thousandth of the download.
+Every one is a stand-in. Names, versions, file lists and proportions follow the real image that it
+is named after; no byte is copied from it. Programs are made-up filler behind a true magic number,
+and a kB here stands for a MB there (`tree.SCALE`): real layers and digests, a thousandth of the
+download. Texts keep their size; where there are many, a library beside them is smaller instead.
 `recipes/` says what is in each; `python -m imgkit.samples.bake` makes `layout/` from it.
 """
 

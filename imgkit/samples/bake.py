@@ -38,10 +38,15 @@ from imgkit.samples.compose import Composed, compose
 from imgkit.samples.recipe import Recipe, recipes
 from imgkit.store import REF_NAME
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 EMPTY_LAYER: Final = bytes.fromhex(
     "1f8b08000000000000ff621805a360148c5800080000ffff2eafb5ef00040000"
 )
-"""A layer without files, as Docker compresses it: sha256:4f4fb700ef54..., known to every registry."""
+"""A layer without files as Docker compresses it: sha256:4f4fb700ef54..., known everywhere."""
 
 _EMPTY_TAR: Final = bytes(1024)
 _IN_TOTO: Final = "application/vnd.in-toto+json"
@@ -76,7 +81,7 @@ class Oven:
 
 
 def bake(every: Sequence[Recipe]) -> Oven:
-    """All images of these recipes: one manifest a platform, and an index where there are several."""
+    """All images of these recipes: a manifest for each platform, an index over several."""
     oven = Oven()
     for names, group in groupby(sorted(every, key=lambda r: r.names), lambda r: r.names):
         images = list(group)
@@ -109,17 +114,9 @@ def _pack(data: bytes, packed: str, *, docker: bool) -> tuple[bytes, str]:
     if packed == "plain":
         return data, OCI_LAYER
     if packed == "zstd":
-        return _zstd(data), f"{OCI_LAYER}+zstd"
+        return zstd.compress(data, 19), f"{OCI_LAYER}+zstd"
     blob = EMPTY_LAYER if data == _EMPTY_TAR else gzip.compress(data, 9, mtime=0)
     return blob, DOCKER_LAYER if docker else f"{OCI_LAYER}+gzip"
-
-
-def _zstd(data: bytes) -> bytes:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-    return zstd.compress(data, 19)
 
 
 # -- attestations --------------------------------------------------------------------------------

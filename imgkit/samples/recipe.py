@@ -11,11 +11,12 @@ indented, are lines of `tree`:
         data/ @755:999:999
     CMD ["redis-server"]
 
-Other facts: `docker` (Docker's media types instead of OCI's), `classic` (built by the builder before
-BuildKit), `attested` (with attestations), `index` (an index even for one platform), `density`.
-`$name` is a variable of the edition or platform. `STEP` is a step whose history is written out; a
-step with the line `packed zstd` (or `packed plain`) keeps its layer in that form, and one with
-`made MOMENT` is from the build cache: it has the time at which it was first made.
+Other facts: `docker` (Docker's media types instead of OCI's), `classic` (built by the builder
+before BuildKit), `attested` (with attestations), `index` (an index even for one platform), and
+`density` (of `tree.filler`). `$name` is a variable of the edition or platform. `STEP` is a step
+whose history is written out; a step with the line `packed zstd` (or `packed plain`) keeps its
+layer in that form, and one with `made MOMENT` is from the build cache: it has the time at which it
+was first made.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from __future__ import annotations
 import functools
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import resources
@@ -40,7 +41,6 @@ _NAMES: Final = {
     "armv7": ("armhf", "armv7", "arm-linux-gnueabihf", "ld-linux-armhf.so.3"),
     "386": ("i386", "x86", "i386-linux-gnu", "ld-linux.so.2"),
     "ppc64le": ("ppc64el", "ppc64le", "powerpc64le-linux-gnu", "ld64.so.2"),
-    "s390x": ("s390x", "s390x", "s390x-linux-gnu", "ld64.so.1"),
 }
 """What each architecture is called by dpkg, by apk, by GNU, and its dynamic loader."""
 
@@ -121,7 +121,7 @@ def _platform(written: str) -> Platform:
     return Platform(*name.split("/"), os_version=version or None)  # type: ignore[misc]
 
 
-def _variables(platform: Platform) -> Mapping[str, str]:
+def _variables(platform: Platform) -> dict[str, str]:
     cpu = platform.architecture + (platform.variant or "" if platform.architecture == "arm" else "")
     deb, apk, gnu, loader = _NAMES[cpu]
     return {"deb": deb, "apk": apk, "gnu": gnu, "loader": loader, "cpu": platform.architecture}

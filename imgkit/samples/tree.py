@@ -19,6 +19,7 @@ A path may hold one `{a,b,c}`, and means each; `␣` is a space. A line may end 
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -134,7 +135,7 @@ def sized(files: Iterable[File], total: int, factor: float) -> list[File]:
 
 # -- made-up contents ---------------------------------------------------------------------------
 
-_MACHINES: Final = {"amd64": 62, "386": 3, "arm64": 183, "arm": 40, "ppc64le": 21, "s390x": 22}
+_MACHINES: Final = {"amd64": 62, "386": 3, "arm64": 183, "arm": 40, "ppc64le": 21}
 
 
 def filler(file: File, platform: Platform, density: int) -> bytes:
@@ -164,8 +165,7 @@ def _magic(file: File, platform: Platform) -> bytes:
     if platform.os == "windows":
         return b"MZ".ljust(64, b"\0")
     bits = 1 if platform.architecture in ("386", "arm") else 2
-    order = "big" if platform.architecture == "s390x" else "little"
-    machine = _MACHINES[platform.architecture].to_bytes(2, order)  # type: ignore[arg-type]
-    kind = (3).to_bytes(2, order)  # type: ignore[arg-type]
-    ident = b"\x7fELF" + bytes([bits, 2 if order == "big" else 1, 1])
-    return (ident.ljust(16, b"\0") + kind + machine).ljust(64, b"\0")
+    ident = (b"\x7fELF" + bytes([bits, 1, 1])).ljust(16, b"\0")
+    shared_object, version = 3, 1
+    fields = struct.pack("<HHI", shared_object, _MACHINES[platform.architecture], version)
+    return (ident + fields).ljust(64, b"\0")
