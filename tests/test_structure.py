@@ -19,7 +19,7 @@ PACKAGE: Final = Path(imgkit.__file__).parent
 MAP: Final = (
     ("errors", "units"),
     ("digest",),
-    ("document", "units"),
+    ("document",),
     ("platforms",),
     ("reference", "manifest"),
     ("config",),
@@ -120,3 +120,8 @@ def test_exported_names_exist() -> None:
     """Everything that `imgkit.__all__` promises is there."""
     missing = [name for name in getattr(imgkit, "__all__", ()) if not hasattr(imgkit, name)]
     assert missing == []
+
+
+def test_a_module_has_one_place() -> None:
+    """No module stands on the map twice."""
+    assert sum(len(line) for line in MAP) == len(LINE)
