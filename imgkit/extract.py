@@ -1,0 +1,243 @@
+"""A merged tree written below one directory, and nowhere else.
+
+Every name is opened below a directory that is open already, one component at a time, and never
+through a symlink (openat(2), O_NOFOLLOW), so no path and no link can lead out. Modes, owners and
+times are set on what is open, or without following.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from imgkit.digest import CHUNK
+from imgkit.entry import Kind
+from imgkit.layer import Layer
+from imgkit.overlay import Overlay
+from imgkit.tar import Content
+from imgkit.tree import Node
+
+PRIVATE: Final = 0o700
+"""The mode of a directory while it is being filled."""
+
+_NO_SET_ID: Final = 0o1777
+_FOLDER: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+_NODES: Final = {Kind.CHAR: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was written: how many of each kind, the bytes of all files, and what was left out."""
+
+    files: int
+    directories: int
+    symlinks: int
+    hard_links: int
+    devices: int
+    size: int
+    skipped: tuple[str, ...] = ()
+    """Paths of device nodes that were not made."""
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.files} files ({self.size} bytes), {self.directories} directories, "
+            f"{self.symlinks} symlinks, {self.hard_links} hard links"
+        )
+        text += f", {self.devices} device nodes" if self.devices else ""
+        return text + (f"; {len(self.skipped)} device nodes not made" if self.skipped else "")
+
+
+class _Folders:
+    """The directory in which we are, and those above it, held open."""
+
+    def __init__(self, root: int) -> None:
+        self._path = ""
+        self._names: list[str] = []
+        self._open = [root]
+
+    def enter(self, path: str) -> int:
+        """The descriptor of a directory below the root, opened one component at a time."""
+        if path == self._path:
+            return self._open[-1]
+        names = path.split("/") if path else []
+        same = 0
+        for ours, theirs in zip(self._names, names, strict=False):
+            if ours != theirs:
+                break
+            same += 1
+        self._leave(same)
+        for name in names[same:]:
+            self._open.append(os.open(name, _FOLDER, dir_fd=self._open[-1]))
+            self._names.append(name)
+        self._path = path
+        return self._open[-1]
+
+    def _leave(self, depth: int) -> None:
+        while len(self._names) > depth:
+            self._names.pop()
+            os.close(self._open.pop())
+
+    def close(self) -> None:
+        self._leave(0)
+
+
+class Extraction:
+    """Writes the tree of an overlay below a directory."""
+
+    def __init__(
+        self,
+        overlay: Overlay,
+        owners: bool,
+        devices: bool,
+        on_entry: Callable[[Node], None] | None,
+    ) -> None:
+        self._overlay = overlay
+        self._owners = owners
+        self._devices = devices
+        self._on_entry = on_entry or (lambda node: None)
+
+    def run(self, directory: str) -> Report:
+        """Write everything; the directory itself becomes the root, and is not counted."""
+        self._counts: Counter[Kind] = Counter()
+        self._size = 0
+        self._skipped: list[str] = []
+        root = os.open(directory, _FOLDER)
+        self._folders, self._sources = _Folders(root), _Folders(root)
+        try:
+            os.chmod(root, PRIVATE)
+            self._write()
+        finally:
+            self._folders.close()
+            self._sources.close()
+            os.close(root)
+        counts = self._counts
+        return Report(
+            counts[Kind.FILE],
+            counts[Kind.DIR] - 1,
+            counts[Kind.SYMLINK],
+            counts[Kind.HARDLINK],
+            counts[Kind.CHAR] + counts[Kind.BLOCK] + counts[Kind.FIFO],
+            self._size,
+            tuple(self._skipped),
+        )
+
+    def _write(self) -> None:
+        first: dict[int, Node] = {}
+        files: list[dict[int, Node]] = [{} for _ in self._overlay.layers]
+        links, folders = [], [self._overlay.root]
+        for node in self._overlay:
+            if node.kind is Kind.DIR:
+                os.mkdir(_name(node), PRIVATE, dir_fd=self._enter(node))
+                folders.append(node)
+            elif first.setdefault(id(node.inode), node) is not node:
+                links.append(node)
+            elif node.kind is Kind.FILE:
+                files[node.inode.layer][node.inode.entry.offset] = node
+            else:
+                self._make(node)
+        for layer, wanted in zip(self._overlay.layers, files, strict=True):
+            self._write_files(layer, wanted)
+        for node in links:
+            self._link(first[id(node.inode)], node)
+        for node in reversed(folders):
+            self._finish_folder(node)
+
+    def _enter(self, node: Node) -> int:
+        return self._folders.enter(node.path.rpartition("/")[0])
+
+    def _write_files(self, layer: Layer, wanted: dict[int, Node]) -> None:
+        """Read a layer once, and write those of its files that still show."""
+        if not wanted:
+            return
+        for entry, content in layer.walk():
+            if node := wanted.get(entry.offset):
+                self._write_file(node, content)
+
+    def _write_file(self, node: Node, content: Content) -> None:
+        entry = node.inode.entry
+        file = os.open(_name(node), _NEW, 0o600, dir_fd=self._enter(node))
+        try:
+            while data := content.read(CHUNK):
+                _write_all(file, data)
+            if self._owners:
+                os.chown(file, entry.uid, entry.gid)
+            os.chmod(file, self._mode(node))
+            os.utime(file, ns=(entry.mtime_ns, entry.mtime_ns))
+        finally:
+            os.close(file)
+        self._size += entry.size
+        self._done(node)
+
+    def _make(self, node: Node) -> None:
+        """A symlink, a fifo or a device node."""
+        entry, name, folder = node.inode.entry, _name(node), self._enter(node)
+        if node.kind is Kind.SYMLINK:
+            os.symlink(entry.link, name, dir_fd=folder)
+        elif not self._make_node(node, name, folder):
+            self._skipped.append(node.path)
+            return
+        if self._owners:
+            os.chown(name, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
+        if node.kind is not Kind.SYMLINK:
+            os.chmod(name, self._mode(node), dir_fd=folder)  # our own node, so not followed
+        times = (entry.mtime_ns, entry.mtime_ns)
+        os.utime(name, ns=times, dir_fd=folder, follow_symlinks=False)
+        self._done(node)
+
+    def _make_node(self, node: Node, name: str, folder: int) -> bool:
+        entry = node.inode.entry
+        if node.kind is not Kind.FIFO and not self._devices:
+            return False
+        try:
+            number = os.makedev(entry.major, entry.minor)
+            os.mknod(name, _NODES[node.kind] | 0o600, number, dir_fd=folder)
+        except PermissionError:
+            return False
+        return True
+
+    def _link(self, source: Node, node: Node) -> None:
+        if source.path in self._skipped:
+            self._skipped.append(node.path)
+            return
+        os.link(
+            _name(source),
+            _name(node),
+            src_dir_fd=self._sources.enter(source.path.rpartition("/")[0]),
+            dst_dir_fd=self._enter(node),
+            follow_symlinks=False,
+        )
+        self._counts[Kind.HARDLINK] += 1
+        self._on_entry(node)
+
+    def _finish_folder(self, node: Node) -> None:
+        """Mode, owner and times, once nothing more is put in."""
+        entry, folder = node.entry, self._folders.enter(node.path)
+        if self._owners:
+            os.chown(folder, entry.uid, entry.gid)
+        os.chmod(folder, self._mode(node))
+        if not node.implied:
+            os.utime(folder, ns=(entry.mtime_ns, entry.mtime_ns))
+        self._done(node)
+
+    def _mode(self, node: Node) -> int:
+        mode = node.inode.entry.mode
+        return mode if self._owners else mode & _NO_SET_ID
+
+    def _done(self, node: Node) -> None:
+        self._counts[node.kind] += 1
+        self._on_entry(node)
+
+
+def _name(node: Node) -> str:
+    return node.path.rpartition("/")[2]
+
+
+def _write_all(file: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
