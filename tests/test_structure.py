@@ -31,6 +31,7 @@ MAP: Final = (
     ("layer",),
     ("tree",),
     ("overlay",),
+    ("extract",),
     ("unpack",),
     ("image",),
     ("store",),
