@@ -1,0 +1,408 @@
+"""The merged view: what a second layer makes of a first, case by case, and what can be asked."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trees import file, folder, hardlink, layer_of, symlink
+
+from imgkit.entry import Entry, Kind
+from imgkit.errors import InvalidLayer, LimitExceeded, NotFound
+from imgkit.layer import OPAQUE
+from imgkit.overlay import Overlay
+from imgkit.tree import Change
+
+Content = tuple[Entry, bytes]
+
+BASE: Final = (
+    file("keep", b"keep"),
+    file("f", b"f"),
+    folder("d"),
+    file("d/old", b"old"),
+    folder("d/sub"),
+    file("d/sub/deep", b"deep"),
+    folder("real"),
+    file("real/r", b"r"),
+    symlink("lnk", "real"),
+    symlink("abslnk", "/real"),
+)
+SAME: Final = {
+    "abslnk": "-> /real",
+    "d": "/",
+    "d/old": "old",
+    "d/sub": "/",
+    "d/sub/deep": "deep",
+    "f": "f",
+    "keep": "keep",
+    "lnk": "-> real",
+    "real": "/",
+    "real/r": "r",
+}
+NEW: Final = file("d/new", b"new")
+ONLY_NEW: Final = {"d": "/", "d/new": "new", "d/old": "", "d/sub": "", "d/sub/deep": ""}
+NO_D: Final = dict.fromkeys(("d", "d/old", "d/sub", "d/sub/deep"), "")
+WH_D: Final = file(".wh.d")
+
+# The second layers that engines were compared on, by their letters: the entries, and what they
+# change ("" is gone), as the specification says; where it is silent, as `tree` says.
+CASES: Final[dict[str, tuple[tuple[Content, ...], dict[str, str]]]] = {
+    "A whiteout, then the directory": ((WH_D, folder("d"), NEW), ONLY_NEW),
+    "B the directory, then its whiteout": ((folder("d"), NEW, WH_D), ONLY_NEW),
+    "C a file, then its whiteout": ((file("f", b"NEW"), file(".wh.f")), {"f": "NEW"}),
+    "C2 a whiteout, then the file": ((file(".wh.f"), file("f", b"NEW")), {"f": "NEW"}),
+    "D opaque first": ((folder("d"), file(f"d/{OPAQUE}"), NEW), ONLY_NEW),
+    "E opaque last": ((folder("d"), NEW, file(f"d/{OPAQUE}")), ONLY_NEW),
+    "E2 opaque last, parents implied": ((NEW, file(f"d/{OPAQUE}")), ONLY_NEW),
+    "F a whiteout, parents implied": ((WH_D, NEW), ONLY_NEW),
+    "G a whiteout of nothing": ((file("no/such/.wh.name"),), {}),
+    "K a hard link to a lower file": ((hardlink("link", "keep"),), {"link": "keep"}),
+    "K3 the same, in a directory": ((hardlink("d/link", "d/sub/deep"),), {"d/link": "deep"}),
+    "L the root": ((folder("", 0o700), NEW), {"d/new": "new"}),
+    "M an absolute path": ((file("/etc/x"[1:], b"x"),), {"etc": "/", "etc/x": "x"}),
+    "O through a symlink": ((file("lnk/w", b"w"),), {"real/w": "w"}),
+    "O2 through an absolute symlink": ((file("abslnk/w", b"w"),), {"real/w": "w"}),
+    "P a directory upon a symlink": ((folder("lnk"),), {"lnk": "/"}),
+    "P2 and something in it": ((file("lnk/x", b"x"), folder("lnk")), {"lnk": "/", "lnk/x": "x"}),
+    "Q through a file": ((file("f/x", b"x"),), {"f": "/", "f/x": "x"}),
+    "R a whiteout through a symlink": ((file("lnk/.wh.r"),), {"real/r": ""}),
+    "R2 the symlink is replaced, too": ((folder("lnk"), file("lnk/.wh.r")), {"lnk": "/"}),
+    "S AUFS, with a hard link into it": (
+        (
+            folder(".wh..wh.plnk"),
+            file(".wh..wh.plnk/1.2", b"kept"),
+            hardlink("a", ".wh..wh.plnk/1.2"),
+        ),
+        {"a": "kept"},
+    ),
+    "S2 AUFS": ((file(".wh..wh.aufs"), folder(".wh..wh.orph")), {}),
+    "T a whiteout that is a directory": ((folder(".wh.d"),), NO_D),
+    "T2 a whiteout with content": ((file(".wh.f", b"content"),), {"f": ""}),
+    "V a directory upon a file": ((folder("f"),), {"f": "/"}),
+    "V2 a file upon a directory": ((file("d", b"file"),), NO_D | {"d": "file"}),
+    "W a directory upon a symlink": ((folder("abslnk"),), {"abslnk": "/"}),
+    "X only the directory's attributes": ((folder("d", 0o700),), {}),
+    "Y an opaque root": (
+        (file(OPAQUE), file("only", b"this")),
+        dict.fromkeys(SAME, "") | {"only": "this"},
+    ),
+    "Z opaque in a missing directory": ((file(f"z/{OPAQUE}"),), {}),
+    "ZA a device 0:0": (
+        ((Entry("d/old", Kind.CHAR), b""),),
+        {"d/old": "character device"},
+    ),
+    "ZB a whiteout, and one below it": ((WH_D, file("d/.wh.old")), NO_D),
+    "ZC through a symlink out of the root": (
+        (symlink("esc", "../../.."), file("esc/pwn", b"in")),
+        {"esc": "-> ../../..", "pwn": "in"},
+    ),
+    "ZE through a dangling symlink": (
+        (symlink("esc", "made/here"), file("esc/x", b"x")),
+        {"esc": "-> made/here", "made": "/", "made/here": "/", "made/here/x": "x"},
+    ),
+    "ZF a whiteout of a symlink, and through it": (
+        (file(".wh.lnk"), file("lnk/.wh.r")),
+        {"lnk": ""},
+    ),
+}
+
+REFUSED: Final = {
+    "H a whiteout without a name": (file("d/.wh."),),
+    "I a whiteout of the directory itself": (file("d/.wh.."),),
+    "I2 a whiteout of the directory above": (file("d/.wh..."),),
+    "J one file twice": (file("new", b"1"), file("new", b"2")),
+    "J2 directory, file, directory": (folder("x"), file("x"), folder("x")),
+    "K2 a hard link before its target": (hardlink("link", "new"), file("new")),
+    "K4 a hard link to nothing": (hardlink("link", "nothing"),),
+    "K5 a hard link to a directory": (hardlink("link", "d"),),
+    "K6 a hard link to itself": (hardlink("f", "f"),),
+    "K7 a hard link to what a whiteout hides": (file(".wh.f"), hardlink("link", "f")),
+    "K8 two hard links to each other": (hardlink("a", "b"), hardlink("b", "a")),
+    "U something in a directory named as a whiteout": (file(".wh.d/inner"),),
+    "ZD a hard link through a symlink": (hardlink("link", "lnk/r"),),
+    "ZG a file, and something in it": (file("x"), file("x/y")),
+    "ZH a hard link, and something in it": (hardlink("x", "f"), file("x/y")),
+    "ZI through symlinks in a circle": (symlink("a", "b"), symlink("b", "a"), file("a/x")),
+    "ZJ one place by two paths": (file("lnk/w"), file("real/w")),
+}
+
+
+def contents(overlay: Overlay) -> dict[str, str]:
+    """What is at each path: "/", a symlink's text, a file's content, or another kind."""
+    found = {}
+    for node in overlay:
+        if node.kind is Kind.DIR:
+            found[node.path] = "/"
+        elif node.kind is Kind.SYMLINK:
+            found[node.path] = f"-> {node.entry.link}"
+        else:
+            read = node.kind is Kind.FILE
+            found[node.path] = overlay.read(node.path).decode() if read else str(node.kind)
+    return found
+
+
+def expected(changes: dict[str, str]) -> dict[str, str]:
+    return {path: what for path, what in (SAME | changes).items() if what}
+
+
+def merged(*layers: tuple[Content, ...]) -> Overlay:
+    return Overlay([layer_of(*entries) for entries in layers])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_result_of_a_second_layer(case: str) -> None:
+    """Each case gives what the specification says, and where it is silent what we chose."""
+    entries, changes = CASES[case]
+    assert contents(merged(BASE, entries)) == expected(changes)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_order_in_the_tar_does_not_matter(case: str) -> None:
+    """Turned around, the tar gives the same result; but a hard link comes after its target."""
+    entries, changes = CASES[case]
+    plain = [one for one in reversed(entries) if one[0].kind is not Kind.HARDLINK]
+    links = [one for one in entries if one[0].kind is Kind.HARDLINK]
+    assert contents(merged(BASE, (*plain, *links))) == expected(changes)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_layers_that_contradict_themselves_are_refused(case: str) -> None:
+    """What has no meaning, or two, is an error with the path of the entry."""
+    with pytest.raises(InvalidLayer) as caught:
+        merged(BASE, REFUSED[case])
+    assert caught.value.path
+
+
+def test_whiteouts_never_hide_their_own_layer() -> None:
+    """A whiteout is about the layers below; a third layer may then bring the file back."""
+    overlay = merged(BASE, (file(".wh.f"),), (file("f", b"back"),), (file(".wh.keep"),))
+    assert overlay.read("f") == b"back"
+    assert overlay.history("f") == (Change(0, "added"), Change(1, "deleted"), Change(2, "added"))
+    assert overlay.history("keep") == (Change(0, "added"), Change(3, "deleted"))
+    assert "keep" not in overlay
+
+
+def test_each_path_knows_its_layer() -> None:
+    """A path comes from the topmost layer that has an entry for it."""
+    overlay = merged(BASE, (folder("d", 0o700), NEW), (file("f", b"changed"),))
+    assert [overlay.whence(path) for path in ("keep", "d", "d/old", "d/new", "f")] == [
+        0,
+        1,
+        0,
+        1,
+        2,
+    ]
+    assert overlay.get("d").entry.mode == 0o700
+    assert overlay.history("f") == (Change(0, "added"), Change(2, "changed"))
+    assert overlay.history("d") == (Change(0, "added"), Change(1, "changed"))
+    assert overlay.history("/d/old") == (Change(0, "added"),)
+
+
+def test_history_tells_hiding_from_deleting() -> None:
+    """An opaque directory hides; a whiteout, and a file in a directory's place, delete."""
+    overlay = merged(BASE, (NEW, file(f"d/{OPAQUE}")), (file("d", b"now a file"),))
+    assert overlay.history("d/old") == (Change(0, "added"), Change(1, "hidden"))
+    assert overlay.history("d/new") == (Change(1, "added"), Change(2, "deleted"))
+    assert overlay.history("d") == (Change(0, "added"), Change(2, "changed"))
+    with pytest.raises(NotFound):
+        overlay.history("never")
+
+
+def test_deleting_frees_nothing() -> None:
+    """Bytes of hidden files stay in their layer: they are counted as wasted."""
+    overlay = merged(BASE, (file(".wh.keep"), file("d/old", b"other")))
+    assert overlay.wasted == len("keep") + len("old")
+    assert overlay.shown == (len("f") + len("deep") + len("r"), len("other"))
+    assert merged(BASE, (hardlink("x", "f"),)).wasted == 0
+
+
+def test_a_hard_link_outlives_its_target() -> None:
+    """Deleting or replacing one name of a file leaves the other one with the content."""
+    overlay = merged(BASE, (hardlink("x", "f"),), (file(".wh.f"), file("keep", b"k2")))
+    assert (overlay.read("x"), overlay.get("x").layer, overlay.get("x").inode.layer) == (b"f", 1, 0)
+    again = merged(BASE, (hardlink("x", "f"), hardlink("y", "x")), (file("f", b"new"),))
+    assert (again.read("f"), again.read("y")) == (b"new", b"f")
+    assert again.get("x").inode is again.get("y").inode is not again.get("f").inode
+
+
+LINKS: Final = (
+    folder("usr"),
+    folder("usr/lib"),
+    file("usr/lib/so", b"so"),
+    symlink("lib", "usr/lib"),
+    symlink("abs", "/usr/lib/so"),
+    symlink("up", "../../../usr/lib/so"),
+    symlink("usr/back", "../lib/so"),
+    symlink("twice", "lib/../lib/so"),
+    symlink("loop", "loop2"),
+    symlink("loop2", "loop"),
+    symlink("nowhere", "missing"),
+    symlink("self", "self/x"),
+)
+
+
+@pytest.mark.parametrize("path", ["usr/lib/so", "lib/so", "/lib/so", "abs", "up", "usr/back"])
+def test_symlinks_are_followed_within_the_root(path: str) -> None:
+    """Relative, absolute and climbing symlinks lead to places in the image, never out of it."""
+    assert merged(LINKS).read(path) == b"so"
+
+
+def test_dots_in_symlinks_go_where_the_kernel_goes() -> None:
+    """`..` after a symlink is above what the symlink leads to, as in Linux."""
+    overlay = merged(LINKS)
+    assert overlay.get("lib/..").path == "usr"
+    assert overlay.read("twice") == b"so"
+    assert "lib/../usr" not in overlay
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["loop", "loop/x", "nowhere", "self", "usr/lib/so/", "usr/lib/so/x", "usr/lib/so/..", "x"],
+)
+def test_paths_that_lead_nowhere_are_not_found(path: str) -> None:
+    """A missing name, a circle, or a path through a file."""
+    with pytest.raises(NotFound):
+        merged(LINKS).get(path, follow=True)
+    assert f"{path}/more" not in merged(LINKS)
+
+
+def test_the_last_symlink_is_followed_only_if_asked() -> None:
+    """`get` shows the symlink itself, unless it is to follow."""
+    overlay = merged(LINKS)
+    assert overlay.get("abs").kind is Kind.SYMLINK
+    assert overlay.get("abs", follow=True).path == "usr/lib/so"
+    assert overlay.get("lib/so").path == "usr/lib/so"
+
+
+def test_listing_and_reading() -> None:
+    """A directory is listed in order, through symlinks too; only files are read."""
+    overlay = merged(LINKS)
+    assert overlay.listdir("usr") == ["back", "lib"]
+    assert overlay.listdir("/lib") == ["so"]
+    assert overlay.listdir() == sorted(name for name in overlay.paths if "/" not in name)
+    for path in ("usr", "lib"):
+        with pytest.raises(NotFound):
+            overlay.read(path)
+    with pytest.raises(NotFound):
+        overlay.listdir("abs")
+    with pytest.raises(LimitExceeded):
+        overlay.read("abs", limit=1)
+
+
+def test_paths_are_in_order_parents_first() -> None:
+    """The walk goes by components, so that what is in a directory follows it at once."""
+    overlay = merged((file("a-b"), file("a/c"), file("a.b"), file("a/b/c")))
+    assert overlay.paths == ["a", "a/b", "a/b/c", "a/c", "a-b", "a.b"]
+    assert repr(overlay) == "<Overlay of 1 layers: 6 paths>"
+    assert repr(overlay.get("a/c")) == "<Node /a/c: file, layer 0>"
+
+
+def test_the_tree_shows_layers() -> None:
+    """The text of a tree says what is a directory, where symlinks lead, and whose layer it is."""
+    assert merged(BASE, (NEW,)).tree().splitlines()[:6] == [
+        "abslnk -> /real  [0]",
+        "d/  [0]",
+        "  new  [1]",
+        "  old  [0]",
+        "  sub/  [0]",
+        "    deep  [0]",
+    ]
+
+
+def test_no_layers_are_an_empty_root() -> None:
+    """An image of nothing is a root directory."""
+    overlay = Overlay([])
+    assert (overlay.paths, overlay.wasted, overlay.root.kind) == ([], 0, Kind.DIR)
+
+
+PATHS: Final = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join)
+CHANGES: Final = st.dictionaries(
+    PATHS, st.sampled_from(["file", "folder", "whiteout", "opaque"]), max_size=6
+)
+
+
+class Simple:
+    """The rules applied word for word to a plain dict: of each path its layer and kind."""
+
+    def __init__(self, layers: list[dict[str, str]]) -> None:
+        self.found: dict[str, tuple[int, str]] = {}
+        for number, changes in enumerate(layers):
+            for path, what in changes.items():
+                if what in ("whiteout", "opaque"):
+                    self.drop(path, itself=what == "whiteout")
+            for path, what in sorted(changes.items()):
+                if what in ("file", "folder"):
+                    self.add(path, what, number)
+
+    def drop(self, path: str, *, itself: bool) -> None:
+        for old in list(self.found):
+            if old.startswith(f"{path}/") or (itself and old == path):
+                del self.found[old]
+
+    def add(self, path: str, what: str, number: int) -> None:
+        parts = path.split("/")
+        for parent in ("/".join(parts[:n]) for n in range(1, len(parts))):
+            if not self.is_folder(parent):
+                self.drop(parent, itself=True)
+                self.found[parent] = number, "folder"
+        if not (what == "folder" and self.is_folder(path)):
+            self.drop(path, itself=True)
+        self.found[path] = number, what
+
+    def is_folder(self, path: str) -> bool:
+        return self.found.get(path, (0, ""))[1] == "folder"
+
+
+def stack(changes: dict[str, str]) -> list[Content]:
+    made = []
+    for path, what in changes.items():
+        above, _, name = path.rpartition("/")
+        inside = f"{above}/" if above else ""
+        made.append(
+            {
+                "file": file(path),
+                "folder": folder(path),
+                "whiteout": file(f"{inside}.wh.{name}"),
+                "opaque": file(f"{path}/{OPAQUE}"),
+            }[what]
+        )
+    return made
+
+
+def sound(changes: dict[str, str]) -> bool:
+    """Whether no file of a layer has something in it, in the same layer."""
+    added = [path for path, what in changes.items() if what in ("file", "folder")]
+    return not any(
+        path.startswith(f"{above}/") and changes[above] == "file"
+        for path in added
+        for above in added
+    )
+
+
+@given(st.lists(CHANGES.filter(sound), min_size=1, max_size=4), st.randoms())
+def test_any_stack_is_merged_as_the_rules_say(layers: list[dict[str, str]], random: object) -> None:
+    """Against the rules written down in another way, with the entries in any order."""
+    shuffled = []
+    for changes in layers:
+        entries = stack(changes)
+        random.shuffle(entries)  # type: ignore[attr-defined]
+        shuffled.append(layer_of(*entries))
+    overlay = Overlay(shuffled)
+    expect = {path: number for path, (number, _) in Simple(layers).found.items()}
+    assert {node.path: node.layer for node in overlay} == expect
+    for node in overlay:
+        assert overlay.history(node.path)[-1].layer == node.layer
+
+
+def test_a_large_stack_is_merged_quickly() -> None:
+    """100,000 entries take a second or so, not minutes: no step looks at every path again."""
+    base = layer_of(*(file(f"usr/lib/p{n // 100}/d{n // 10}/f{n}") for n in range(50_000)))
+    upper = layer_of(*(file(f"usr/lib/p{n // 100}/d{n // 10}/f{n}") for n in range(0, 50_000, 5)))
+    _ = base.entries, upper.entries
+    start = time.process_time()
+    overlay = Overlay([base, upper])
+    assert overlay.whence("usr/lib/p3/d30/f300") == 1
+    assert time.process_time() - start < 10
