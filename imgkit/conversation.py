@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from imgkit.client import Exchange
+from imgkit.digest import Digest
 from imgkit.image import Copied
 from imgkit.manifest import CONFIG_TYPES, Descriptor
 from imgkit.units import size
@@ -51,6 +52,11 @@ def steps(log: Sequence[Exchange], copied: Copied) -> list[Step]:
         told.append(_layers(layers, [blobs[_target(e)] for e in layers]))
     told.append(Step(LOCAL, "keep the new, then the name", "kept: every digest was right"))
     return told
+
+
+def short(digest: Digest) -> str:
+    """A digest as pictures and tables show it: the algorithm and twelve digits."""
+    return f"{digest.algorithm}:{digest.short}"
 
 
 def request(exchange: Exchange) -> str:

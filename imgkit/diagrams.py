@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from imgkit.client import Exchange
-from imgkit.conversation import Step, steps
+from imgkit.conversation import Step, short, steps
 from imgkit.figure import Figure
 from imgkit.image import Copied, Image, read_document
-from imgkit.legend import LEGEND, Drawing, bold, faint, mono, place, plain, short, wrapped
+from imgkit.legend import LEGEND, Drawing, bold, faint, mono, place, plain, wrapped
 from imgkit.manifest import Descriptor, Index, Manifest
 from imgkit.units import size
 

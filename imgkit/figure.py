@@ -68,7 +68,7 @@ class Figure:
             data = base64.b64encode(svg.encode()).decode()
             picture = f'<img alt="{escape(self.alt)}" src="data:image/svg+xml;base64,{data}">'
         caption = f"<figcaption>{escape(self.caption)}{self._links()}</figcaption>"
-        return f"<figure>{picture}{caption}{self._table(svg is None)}</figure>"
+        return f'<figure style="margin: 0">{picture}{caption}{self._table(svg is None)}</figure>'
 
     def _links(self) -> str:
         if not self.links:

@@ -13,7 +13,6 @@ from typing import Final, Self
 
 from graphviz import Digraph
 
-from imgkit.digest import Digest
 from imgkit.figure import MONO, SANS
 
 INK: Final = "#1b1f23"
@@ -125,11 +124,6 @@ def mono(text: str, size: int = 13) -> str:
 
 def faint(text: str) -> str:
     return f'<FONT COLOR="{FAINT}" POINT-SIZE="13">{escape(text)}</FONT>'
-
-
-def short(digest: Digest) -> str:
-    """A digest as pictures and tables show it: the algorithm and twelve digits."""
-    return f"{digest.algorithm}:{digest.short}"
 
 
 def wrapped(text: str, width: int) -> list[str]:

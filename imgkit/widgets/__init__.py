@@ -1,0 +1,8 @@
+"""What can be clicked: thin views of plain objects, one file a widget."""
+
+from __future__ import annotations
+
+from imgkit.widgets.layer_explorer import LayerExplorer
+from imgkit.widgets.pull_monitor import PullMonitor
+
+__all__ = ["LayerExplorer", "PullMonitor"]

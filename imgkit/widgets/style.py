@@ -1,0 +1,39 @@
+"""How widgets look: JupyterLab's own colours, light or dark, and the legend's for kinds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from imgkit.legend import LEGEND
+
+CSS: Final = f"""<style>
+.imgkit {{ color: var(--jp-content-font-color1, #1b1f23); line-height: 1.45; }}
+.imgkit table {{ border-collapse: collapse; width: 100%; font-size: 13px; }}
+.imgkit th {{ text-align: left; font-weight: 600; padding: 3px 10px 3px 0;
+  border-bottom: 1px solid var(--jp-border-color1, #c8ccd0); }}
+.imgkit td {{ padding: 3px 10px 3px 0; vertical-align: middle; white-space: nowrap;
+  border-bottom: 1px solid var(--jp-border-color2, #e1e4e8); }}
+.imgkit td.size {{ text-align: right; }}
+.imgkit code, .imgkit pre {{ font-family: var(--jp-code-font-family, monospace); font-size: 12px;
+  background: none; color: inherit; }}
+.imgkit pre {{ margin: 4px 0; padding: 8px 10px; max-height: 240px; overflow: auto;
+  border-radius: 4px; background: var(--jp-layout-color2, #f2f3f5); }}
+.imgkit .scroll {{ max-height: 236px; overflow: auto; }}
+.imgkit .kind {{ display: inline-block; width: 10px; height: 10px; margin-right: 7px;
+  border-radius: 2px; }}
+.imgkit .kind.layer {{ background: {LEGEND["layer"].colour}; }}
+.imgkit .kind.config {{ background: {LEGEND["config"].colour}; }}
+.imgkit .bar {{ width: 132px; height: 9px; border-radius: 5px; overflow: hidden;
+  background: var(--jp-layout-color3, #d8dbdf); }}
+.imgkit .bar div {{ height: 100%; background: {LEGEND["registry"].colour}; }}
+.imgkit .bar.kept div {{ background: {LEGEND["layer"].colour}; }}
+.imgkit .bar.refused div {{ background: {LEGEND["upper layer"].colour}; }}
+.imgkit .told {{ margin: 8px 0 4px; padding: 7px 11px; border-left: 4px solid;
+  border-radius: 2px; background: var(--jp-layout-color2, #f2f3f5); overflow-wrap: anywhere; }}
+.imgkit .told.kept {{ border-color: {LEGEND["layer"].colour}; }}
+.imgkit .told.refused {{ border-color: {LEGEND["upper layer"].colour}; }}
+.imgkit .told.none {{ border-color: {LEGEND["whiteout"].colour}; }}
+.imgkit h4 {{ margin: 10px 0 2px; font-size: 13px; }}
+.imgkit-mono select {{ font-family: var(--jp-code-font-family, monospace); font-size: 12px;
+  white-space: pre; }}
+</style>"""

@@ -1,0 +1,150 @@
+"""JupyterLab in Chromium: started, driven, and stopped; for the browser tests and screenshots."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from conftest import peer
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ARGUMENTS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_APP: Final = "window.jupyterapp"
+_PANEL: Final = f"{_APP}.shell.currentWidget"
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running JupyterLab and a browser beside it; works on copies of the notebooks."""
+
+    url: str
+    folder: Path
+    browser: Browser
+
+    @contextmanager
+    def open(self, name: str, *, width: int = 1200, dark: bool = False) -> Iterator[Page]:
+        """The notebook of that name, opened in a window of its own, kernel ready."""
+        page = self.browser.new_page(viewport={"width": width, "height": 900})
+        try:
+            page.goto(f"{self.url}/lab/tree/{name}?reset")
+            page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
+            page.wait_for_function(
+                f"() => {_PANEL}.sessionContext.session?.kernel?.status === 'idle'", timeout=60_000
+            )
+            if dark:
+                theme = {"theme": "JupyterLab Dark"}
+                page.evaluate(f"t => {_APP}.commands.execute('apputils:change-theme', t)", theme)
+                page.wait_for_selector("body[data-jp-theme-light='false']")
+            yield page
+        finally:
+            page.close()
+
+    def run_all(self, page: Page, seconds: int = 180) -> list[str]:
+        """Afterwards every code cell has been run, in order; the errors that cells ended with."""
+        page.evaluate(f"() => {{ {_APP}.commands.execute('notebook:run-all-cells'); }}")
+        page.wait_for_function(_DONE, timeout=seconds * 1000)
+        errors: list[str] = page.evaluate(_ERRORS)
+        return errors
+
+    def picture(self, page: Page, path: Path, *, full: bool = False) -> None:
+        """A picture of the window; of the whole notebook, if `full`."""
+        page.evaluate(f"{_APP}.commands.execute('application:toggle-left-area')")
+        page.wait_for_timeout(500)
+        if full:
+            width = page.viewport_size["width"] if page.viewport_size else 1200
+            page.set_viewport_size({"width": width, "height": page.evaluate(_HEIGHT) + 160})
+        page.evaluate(f"{_SCROLLER}.scrollTop = 0")
+        page.wait_for_timeout(1000)
+        page.screenshot(path=path)
+
+
+_CELLS: Final = f"{_PANEL}.content.widgets.map(c => c.model).filter(m => m.type === 'code')"
+_ENDED: Final = "m.toJSON().outputs.filter(o => o.output_type === 'error')"
+_DONE: Final = f"""() => {{
+    const written = {_CELLS}.filter(m => m.sharedModel.getSource().trim());
+    const run = written.every(m => m.executionCount) || written.some(m => {_ENDED}.length);
+    return run && {_PANEL}.sessionContext.session.kernel.status === 'idle';
+}}"""
+_ERRORS: Final = f"() => {_CELLS}.flatMap(m => {_ENDED}).map(o => `${{o.ename}}: ${{o.evalue}}`)"
+_SCROLLER: Final = f"{_PANEL}.node.querySelector('.jp-WindowedPanel-outer')"
+_HEIGHT: Final = f"() => {_SCROLLER}.scrollHeight"
+
+
+@contextmanager
+def jupyterlab(notebooks: Path) -> Iterator[Lab]:
+    """JupyterLab on a free port over a copy of `notebooks`, with a home of its own."""
+    chromium = peer("chromium")
+    with tempfile.TemporaryDirectory(prefix="imgkit-browser-") as scratch:
+        folder = Path(scratch, "notebooks")
+        shutil.copytree(notebooks, folder)
+        with _server(folder, Path(scratch)) as url, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+            try:
+                yield Lab(url, folder, browser)
+            finally:
+                browser.close()
+
+
+@contextmanager
+def _server(folder: Path, home: Path) -> Iterator[str]:
+    log = home / "log"
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"]
+    command += ["--ServerApp.token=", "--LabApp.expose_app_in_browser=True"]
+    command += [f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0"]
+    settings = home / "settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    # Cells out of sight are otherwise not in the page.
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
+    environment = os.environ | {
+        "HOME": str(home),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+        )
+    try:
+        yield _announced(log, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _announced(log: Path, process: subprocess.Popen[bytes]) -> str:
+    """The address that JupyterLab wrote to its log, within a minute."""
+    for _ in range(600):
+        found = re.search(r"(http://(?:127\.0\.0\.1|localhost):\d+)/lab", log.read_text())
+        if found:
+            return found[1]
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
