@@ -44,10 +44,10 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _embedded() -> Client:
     """A client for which the embedded registry answers, in this process, without a socket."""
-    from imgkit import samples, server  # noqa: PLC0415  only a pull needs them
+    from imgkit import samples, server, transport  # noqa: PLC0415  only a pull needs them
 
-    client = Client(mirror=server.HOME)
-    server.mount(client.session, server.Registry([samples.store()]), server.HOME)
+    client = Client(mirror=transport.HOME)
+    transport.mount(client.session, server.Registry([samples.store()]))
     return client
 
 

@@ -31,7 +31,7 @@ from requests.utils import get_environ_proxies
 
 from imgkit import __version__, challenge, document, origins
 from imgkit.challenge import Challenge, Token
-from imgkit.digest import Digest, Readable, VerifyingReader
+from imgkit.digest import Digest, VerifyingReader
 from imgkit.errors import (
     ImgkitError,
     LimitExceeded,
@@ -41,7 +41,7 @@ from imgkit.errors import (
     Unauthorized,
     Unreachable,
 )
-from imgkit.manifest import CONFIG_TYPES, INDEX_TYPES, MANIFEST_TYPES, Descriptor, parse
+from imgkit.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, parse
 from imgkit.reference import Reference
 
 REDIRECTS: Final = 5
@@ -178,29 +178,16 @@ class Repository:
         return Descriptor(found.media_type, digest, len(raw))
 
     def open(self, descriptor: Descriptor) -> VerifyingReader:
-        """The bytes of a manifest or blob, checked against the descriptor while they are read.
-
-        Manifests and configs are asked for once, and remembered.
-        """
-        small = descriptor.media_type in (*_DOCUMENT_TYPES, *CONFIG_TYPES)
+        """The bytes of a manifest or blob, checked against the descriptor while they are read."""
         known = self._documents.get(descriptor.digest)
-        if known is None and small and descriptor.size <= document.LIMIT:
-            with self._fetch(descriptor) as stream:
-                known = self._documents[descriptor.digest] = stream.read()
-        if known is None:
-            return self._fetch(descriptor)
-        return self._checked(io.BytesIO(known), descriptor)
-
-    def _fetch(self, descriptor: Descriptor) -> VerifyingReader:
+        what = f"{descriptor.media_type} from {self.domain}"
+        if known is not None:
+            return VerifyingReader(io.BytesIO(known), descriptor.digest, descriptor.size, what)
         if descriptor.media_type in _DOCUMENT_TYPES:
             answer = self._ask(f"manifests/{descriptor.digest}", descriptor.media_type)
         else:
             answer = self._ask(f"blobs/{descriptor.digest}")
-        return self._checked(_Body(answer, self.domain), descriptor)
-
-    def _checked(self, stream: Readable, descriptor: Descriptor) -> VerifyingReader:
-        what = f"{descriptor.media_type} from {self.domain}"
-        return VerifyingReader(stream, descriptor.digest, descriptor.size, what)
+        return VerifyingReader(_Body(answer, self.domain), descriptor.digest, descriptor.size, what)
 
     def tags(self) -> list[str]:
         """The tags of this repository, as the registry lists them (first page)."""
@@ -221,6 +208,7 @@ class Repository:
         if answer.status_code != 200:
             self._refuse(answer, what)
         if answer.headers.get("Content-Encoding", "identity") not in ("identity", ""):
+            answer.close()
             raise RegistryError(
                 f"{self.domain} sent {what} encoded once more "
                 f"({answer.headers['Content-Encoding']}), so its digest cannot be checked",

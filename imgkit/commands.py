@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -271,19 +270,19 @@ def _takes_serve(words: argparse.ArgumentParser) -> None:
 
 
 def _serve(bench: Bench, options: argparse.Namespace) -> int:
-    from imgkit import samples, server  # noqa: PLC0415  the other verbs start faster without it
+    from imgkit import samples, server, transport  # noqa: PLC0415  other verbs start faster without
 
     with tempfile.TemporaryDirectory(prefix="imgkit-") as scratch:
         stores = [Store(options.root or scratch)]
         if not options.empty:
             stores.append(samples.store())
-        with server.serve(server.Registry(stores), port=options.port) as served:
+        with transport.serve(server.Registry(stores), port=options.port) as served:
             kept = f"in {options.root}" if options.root else "until it stops"
             bench.say(f"A registry is served at {served.url}")
             bench.say(f"Try: imgkit pull {served.host}/library/redis")
             bench.say(f"What is pushed to it is kept {kept}. Ctrl-C stops it.")
-            while True:
-                time.sleep(3600)
+            served.wait()
+    return 0
 
 
 VERBS: Final = {

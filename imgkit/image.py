@@ -8,6 +8,7 @@ can be written takes bytes and names (`Target`). So `copy(registry, store, name)
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -192,7 +193,6 @@ def copy(
     report = on_progress or (lambda progress: None)
     image = Image.of(source, name, platform)
     _refuse_artifacts(image.manifest)
-    read_config(source, image.manifest)
     blobs = list({blob.digest: blob for blob in image.manifest.children}.values())
     existing = [blob for blob in blobs if target.has(blob)]
     missing = [blob for blob in blobs if blob not in existing]
@@ -200,11 +200,16 @@ def copy(
         report(Progress(EXISTS, blob, blob.size))
     for blob in missing:
         report(Progress(WAITING, blob))
-    _copy_blobs(source, target, missing, jobs, report)
-    for descriptor in (image.descriptor, image.index):
-        if descriptor and not target.has(descriptor):
-            with source.open(descriptor) as stream:
-                target.put(descriptor, stream)
+    if image.manifest.config in missing:
+        config = image.config  # read before the layers: what is wrong with it comes out here
+        target.put(image.manifest.config, io.BytesIO(config.raw))
+        report(Progress(COMPLETE, image.manifest.config, len(config.raw)))
+    layers = [blob for blob in missing if blob != image.manifest.config]
+    _copy_blobs(source, target, layers, jobs, report)
+    target.put(image.descriptor, io.BytesIO(image.manifest.raw))
+    if image.index:
+        with source.open(image.index) as stream:
+            target.put(image.index, stream)
     target.name(name, image.descriptor, image.index)
     return Copied(image.descriptor, image.index, tuple(missing), tuple(existing))
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import requests
 
-from imgkit import commands, samples, server
+from imgkit import commands, samples, server, transport
 from imgkit.client import Client, Exchange, Repository
 from imgkit.errors import Unreachable
 from imgkit.image import Copied, Image, Progress, verify
@@ -65,9 +65,9 @@ class Lab:
         self.registry = server.Registry([Store(Path(scratch, "registry")), samples.store()])
         self.exchanges: list[Exchange] = []
         self.http = requests.Session()
-        server.mount(self.http, self.registry, server.HOME)
+        transport.mount(self.http, self.registry)
         self.client = Client(
-            session=self.http, mirror=server.HOME, on_exchange=self.exchanges.append
+            session=self.http, mirror=transport.HOME, on_exchange=self.exchanges.append
         )
         self.platform = Platform.parse(platform)
 
@@ -78,7 +78,7 @@ class Lab:
     @property
     def url(self) -> str:
         """The address of the embedded registry, for `lab.http`."""
-        return server.HOME
+        return transport.HOME
 
     def repository(self, name: str) -> Repository:
         """The remote repository that a name belongs to."""

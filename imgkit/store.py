@@ -92,9 +92,9 @@ class Store:
     def lookup(self, name: str) -> Descriptor | None:
         """What a registry would answer for a name in full: the index if there is one."""
         record = next((record for record in self.records() if record.name == name), None)
-        if record is None or record.index is None:
-            return record and record.descriptor
-        return self.document(record.index).descriptor
+        if record is None:
+            return None
+        return self.document(record.index).descriptor if record.index else record.descriptor
 
     def image(self, text: str) -> Image:
         """The image of that name, digest, ID or beginning of an ID; raises `NotFound`."""
