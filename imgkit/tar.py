@@ -120,6 +120,10 @@ class _Source:
 
     def take(self, size: int) -> bytes:
         """Exactly `size` bytes; refuses a stream that ends before."""
+        end = self._at + size
+        if end <= len(self._buffer):
+            piece, self._at = self._buffer[self._at : end], end
+            return piece
         pieces = []
         while size > 0:
             pieces.append(self.some(size))
