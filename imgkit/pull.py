@@ -6,6 +6,7 @@ a `pace`, each blob is read in small pieces with a pause after each, so that eye
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Final
 
 from imgkit.client import Client, Exchange
 from imgkit.conversation import brief, meaning, short
-from imgkit.digest import Digest, Readable, VerifyingReader
+from imgkit.digest import Readable, VerifyingReader
 from imgkit.errors import ImgkitError, VerificationError
 from imgkit.faults import Fault
 from imgkit.image import COMPLETE, DOWNLOADING, JOBS, WAITING, Copied, Progress, copy
@@ -176,7 +177,6 @@ class _Watched:
         self._on_manifest = on_manifest
         self._known = known
         self._pace = pace
-        self._seen: Digest | None = None
 
     def resolve(self, reference: Reference) -> Descriptor:
         found = self._source.resolve(reference)
@@ -185,14 +185,15 @@ class _Watched:
         return found
 
     def open(self, descriptor: Descriptor) -> VerifyingReader:
-        if descriptor.media_type in MANIFEST_TYPES and descriptor.digest != self._seen:
-            self._seen = descriptor.digest
-            self._known[descriptor.digest] = "the manifest"
-            with self._source.open(descriptor) as stream:
-                found = parse(stream.read(), descriptor.media_type)
-            if isinstance(found, Manifest):
-                self._on_manifest(found)
         stream = self._source.open(descriptor)
+        if descriptor.media_type in MANIFEST_TYPES:
+            with stream:
+                raw = stream.read()
+            found = parse(raw, descriptor.media_type)
+            if isinstance(found, Manifest):
+                self._known[descriptor.digest] = "the manifest"
+                self._on_manifest(found)
+            return VerifyingReader(io.BytesIO(raw), descriptor.digest, descriptor.size)
         if not self._pace:
             return stream
         slow = _Slow(stream, descriptor.size // PIECES + 1, self._pace)

@@ -53,7 +53,7 @@ class Lab:
             if dark:
                 theme = {"theme": "JupyterLab Dark"}
                 page.evaluate(f"t => {_APP}.commands.execute('apputils:change-theme', t)", theme)
-                page.wait_for_selector("body[data-jp-theme-light='false']")
+                page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
             yield page
         finally:
             page.close()
@@ -113,7 +113,9 @@ def _server(folder: Path, home: Path) -> Iterator[str]:
     settings = home / "settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)
     # Cells out of sight are otherwise not in the page.
-    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
+    (settings / "tracker.jupyterlab-settings").write_text(
+        '{"windowingMode": "none", "scrollPastEnd": false}'
+    )
     environment = os.environ | {
         "HOME": str(home),
         "JUPYTER_CONFIG_DIR": str(home / "config"),

@@ -1,11 +1,12 @@
 """Make a picture of a notebook in JupyterLab, run from top to bottom, to be looked at.
 
-python tests/screenshot.py NOTEBOOK PICTURE.png [--dark] [--full] [--keep] [--width PIXELS]
+python tests/screenshot.py NOTEBOOK PICTURE.png [--dark] [--full] [--as-is] [--width PIXELS]
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import browser
@@ -21,11 +22,14 @@ def main() -> None:
     words.add_argument("--as-is", action="store_true", help="do not run it: show what is stored")
     words.add_argument("--width", type=int, default=1200, help="of the window, in pixels")
     options = words.parse_args()
-    with browser.jupyterlab(options.notebook.resolve().parent) as lab:
-        with lab.open(options.notebook.name, width=options.width, dark=options.dark) as page:
-            if not options.as_is:
-                print(*lab.run_all(page), sep="\n", end="")
-            lab.picture(page, options.picture, full=options.full)
+    folder, name = options.notebook.resolve().parent, options.notebook.name
+    with (
+        browser.jupyterlab(folder) as lab,
+        lab.open(name, width=options.width, dark=options.dark) as page,
+    ):
+        errors = [] if options.as_is else lab.run_all(page)
+        lab.picture(page, options.picture, full=options.full)
+    sys.exit("\n".join(errors))
 
 
 if __name__ == "__main__":

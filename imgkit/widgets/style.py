@@ -7,7 +7,8 @@ from typing import Final
 from imgkit.legend import LEGEND
 
 CSS: Final = f"""<style>
-.imgkit {{ color: var(--jp-content-font-color1, #1b1f23); line-height: 1.45; }}
+.imgkit {{ color: var(--jp-content-font-color1, #1b1f23); line-height: 1.45;
+  max-width: 860px; }}
 .imgkit table {{ border-collapse: collapse; width: 100%; font-size: 13px; }}
 .imgkit th {{ text-align: left; font-weight: 600; padding: 3px 10px 3px 0;
   border-bottom: 1px solid var(--jp-border-color1, #c8ccd0); }}
