@@ -1,0 +1,29 @@
+"""The course beside its notebooks: the list of lessons, exercises and quizzes, as data."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from imgkit.errors import NotFound
+from imgkit.lab import Lab
+from imgkit.lessons import pulling, start_here
+from imgkit.lessons.course import COURSE, Lesson
+from imgkit.lessons.exercise import Exercise, Verdict
+from imgkit.lessons.quiz import Question
+
+__all__ = ["COURSE", "EXERCISES", "QUIZZES", "Exercise", "Lesson", "Question", "Verdict", "check"]
+
+EXERCISES: Final = {
+    exercise.key: exercise for exercise in (*start_here.EXERCISES, *pulling.EXERCISES)
+}
+"""Every exercise by its key, such as "pulling-1"."""
+
+QUIZZES: Final = {"00-start-here": start_here.QUIZ, "02-pulling": pulling.QUIZ}
+"""The quiz at the end of each notebook."""
+
+
+def check(key: str, answer: Any, lab: Lab) -> Verdict:
+    """What is to be said of an answer to the exercise of that key; raises `NotFound`."""
+    if key not in EXERCISES:
+        raise NotFound(f"there is no exercise {key!r}. There is: {', '.join(EXERCISES)}.", name=key)
+    return EXERCISES[key].check(answer, lab)

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from imgkit.widgets.layer_explorer import LayerExplorer
 from imgkit.widgets.pull_monitor import PullMonitor
+from imgkit.widgets.quiz import Quiz
 
-__all__ = ["LayerExplorer", "PullMonitor"]
+__all__ = ["LayerExplorer", "PullMonitor", "Quiz"]

@@ -1,0 +1,123 @@
+"""Exercises as data: what is asked, how an answer is judged, and what to say of wrong ones.
+
+An answer is judged against the truth computed anew from the learner's own bench, never against a
+stored one, so every way to the right answer passes. A mistake is a wrong answer that people
+really give; it is computed in the same way, and has a message of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Final
+
+from imgkit import samples
+from imgkit.digest import Digest
+from imgkit.errors import ImgkitError
+from imgkit.image import Image
+from imgkit.lab import Lab
+
+PASSED: Final = "Passed"
+NOT_ATTEMPTED: Final = "Not attempted"
+NOT_YET: Final = "Not yet"
+
+_MARKS: Final = {PASSED: "#009e73", NOT_ATTEMPTED: "#8c959f", NOT_YET: "#d55e00"}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Verdict:
+    """What is to be said of an answer."""
+
+    state: str
+    says: str
+
+    def __repr__(self) -> str:
+        return f"{self.state}. {self.says}"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        look = f"border-left: 4px solid {_MARKS[self.state]}; padding: 4px 12px"
+        html = f'<div style="{look}"><strong>{self.state}.</strong> {escape(self.says)}</div>'
+        return {"text/html": html, "text/plain": repr(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A wrong answer, as somebody gets it from the bench, and what is wrong with it."""
+
+    answer: Callable[[Lab], Any]
+    says: str
+
+
+def same(answer: Any, truth: Any) -> bool:
+    """Whether two answers are the same; text without the blanks around it."""
+    if isinstance(answer, str) and isinstance(truth, str):
+        return answer.strip() == truth.strip()
+    return bool(answer == truth) and isinstance(answer, bool) == isinstance(truth, bool)
+
+
+def same_digest(answer: Any, truth: Any) -> bool:
+    """Whether an answer is that digest: in full, without its algorithm, or in twelve digits."""
+    if not isinstance(answer, str) or not isinstance(truth, str):
+        return False
+    digits = answer.strip().lower().removeprefix("sha256:")
+    return digits in (Digest(truth).hex, Digest(truth).short)
+
+
+def sample(lab: Lab, name: str) -> Image:
+    """The image of that name, straight from the bench's registry: no request, nothing pulled."""
+    return samples.image(name, str(lab.platform))
+
+
+@dataclass(frozen=True, slots=True)
+class Exercise:
+    """One exercise; `task` and `hints` are Markdown, `solution` is code that sets `answer`.
+
+    `expects` says what an answer looks like, in words; `because` is what a right one shows.
+    """
+
+    key: str
+    task: str
+    expects: str
+    truth: Callable[[Lab], Any]
+    because: str
+    hints: tuple[str, ...]
+    solution: str
+    mistakes: tuple[Mistake, ...]
+    types: type | tuple[type, ...] = object
+    same: Callable[[Any, Any], bool] = same
+
+    @property
+    def stub(self) -> str:
+        """The cell that the learner begins with; it runs as it is."""
+        return f'answer = ...\ncheck("{self.key}", answer, lab)'
+
+    def check(self, answer: Any, lab: Lab) -> Verdict:
+        """Passed, not attempted, or not yet and what is wrong with this answer."""
+        if answer is ... or answer is None:
+            return Verdict(NOT_ATTEMPTED, f"Put your answer in place of the dots: {self.expects}.")
+        try:
+            if self.same(answer, self.truth(lab)):
+                return Verdict(PASSED, self.because)
+            for mistake in self.mistakes:
+                if self.same(answer, mistake.answer(lab)):
+                    return Verdict(NOT_YET, mistake.says)
+        except ImgkitError as error:
+            return Verdict(NOT_YET, f"Your bench is not ready for this exercise: {error}")
+        return Verdict(NOT_YET, self._otherwise(answer))
+
+    def markdown(self) -> str:
+        """The exercise for a cell of a notebook: the task, then hints and solution, folded."""
+        hints = [
+            f"<details><summary>Hint {number}</summary>\n\n{hint}\n\n</details>"
+            for number, hint in enumerate(self.hints, 1)
+        ]
+        code = f"```python\n{self.solution.strip()}\n```"
+        solution = f"<details><summary>Solution</summary>\n\n{code}\n\n</details>"
+        return "\n\n".join([self.task, *hints, solution])
+
+    def _otherwise(self, answer: Any) -> str:
+        shown = repr(answer) if len(repr(answer)) <= 80 else f"{repr(answer)[:77]}..."
+        if not isinstance(answer, self.types):
+            return f"{shown} is of the wrong kind: the answer is {self.expects}."
+        return f"{shown} is not it. {self.hints[0]}"

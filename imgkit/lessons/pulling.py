@@ -1,0 +1,282 @@
+"""Exercises and quiz of `02-pulling`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from imgkit.digest import Digest
+from imgkit.lab import Lab
+from imgkit.lessons.exercise import Exercise, Mistake, same, same_digest, sample
+from imgkit.lessons.quiz import Choice, Question
+from imgkit.reference import Reference
+
+
+def _travelled(lab: Lab) -> int:
+    """The layers of redis that portainer/portainer-ce does not have."""
+    there = {layer.digest for layer in sample(lab, "portainer/portainer-ce").manifest.layers}
+    return sum(layer.digest not in there for layer in sample(lab, "redis").manifest.layers)
+
+
+def _both(lab: Lab) -> int:
+    image = sample(lab, "nginx")
+    return image.packed_size + image.unpacked_size
+
+
+def _path(_: Lab) -> str:
+    name = Reference.parse("nginx").with_default_tag()
+    return f"/v2/{name.path}/manifests/{name.target}"
+
+
+def _same_path(answer: Any, truth: Any) -> bool:
+    """Whether an answer is that path: alone, after GET, or as a whole URL."""
+    if not isinstance(answer, str):
+        return False
+    return same(urlsplit(answer.strip().removeprefix("GET ")).path, truth)
+
+
+EXERCISES: Final = (
+    Exercise(
+        key="pulling-1",
+        task=(
+            "**Exercise 1.** Take a new bench, `Lab()`. Pull `portainer/portainer-ce`, then "
+            "`redis`. How many *layers* came over the wire in the second pull? "
+            "The answer is a number."
+        ),
+        expects="a number of layers",
+        types=int,
+        truth=_travelled,
+        because="One of the eight layers had come with portainer, so seven travelled.",
+        hints=(
+            "A pull prints one line for each layer. Which of them say that it came?",
+            "What a pull copied is in `pulled.copied.fetched`; the config is among it.",
+        ),
+        solution=(
+            "bench = Lab()\n"
+            'bench.pull("portainer/portainer-ce")\n'
+            'answer = bench.pull("redis").said.count("Pull complete")'
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: len(sample(lab, "redis").manifest.layers),
+                "Redis has that many layers, but one of them was in the local repository already. "
+                "(If you counted `copied.fetched`: the config is in it, and is no layer.)",
+            ),
+            Mistake(
+                lambda lab: len(sample(lab, "redis").manifest.layers) - _travelled(lab),
+                'That is how many were there already ("Already exists"). Asked for are the others.',
+            ),
+            Mistake(
+                lambda lab: len(sample(lab, "redis").manifest.children),
+                "This counts every blob of the image, the config among them, whether it travelled "
+                "or not.",
+            ),
+            Mistake(
+                lambda lab: _travelled(lab) + 5,
+                "These are all requests of the pull. Five of them were for something else: "
+                "the version check, a token, the index, the manifest and the config.",
+            ),
+        ),
+    ),
+    Exercise(
+        key="pulling-2",
+        task=(
+            "**Exercise 2.** Dockers from 29 on count both kinds of bytes in SIZE: the layers as "
+            "they came, compressed, and the files that they unpack to. What would such a Docker "
+            "have to show for `nginx`? The answer is a number of bytes."
+        ),
+        expects="a number of bytes",
+        types=(int, float),
+        truth=_both,
+        because=(
+            "Compressed and unpacked bytes, added up: more than either of the numbers that other "
+            "documents give, and nobody is wrong."
+        ),
+        hints=(
+            "An image has two sizes: `packed_size`, as on the wire, and `unpacked_size`, on disk.",
+            'Pull `nginx`, then add the two sizes of `lab.image("nginx")`.',
+        ),
+        solution=(
+            'lab.pull("nginx")\n'
+            'image = lab.image("nginx")\n'
+            "answer = image.packed_size + image.unpacked_size"
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: sample(lab, "nginx").packed_size,
+                "These are the compressed bytes, which travel. The unpacked ones are missing.",
+            ),
+            Mistake(
+                lambda lab: sample(lab, "nginx").unpacked_size,
+                "These are the unpacked bytes, which Dockers up to 28 show. Dockers from 29 on "
+                "keep the compressed layers, too, and count them.",
+            ),
+            Mistake(
+                lambda lab: _both(lab) / 1024,
+                "Those are bytes divided by 1024. Asked for are bytes; and Docker would divide by "
+                "1000.",
+            ),
+            Mistake(
+                lambda lab: 2 * sample(lab, "nginx").unpacked_size,
+                "Twice the unpacked bytes: but the second copy that is kept is the compressed one, "
+                "which is smaller.",
+            ),
+        ),
+    ),
+    Exercise(
+        key="pulling-3",
+        task=(
+            "**Exercise 3.** You type `docker pull nginx`. Which path does the client ask of the "
+            "registry to learn what that name means? The answer is a text that begins with `/v2/`."
+        ),
+        expects="a path, such as /v2/...",
+        types=str,
+        truth=_path,
+        same=_same_path,
+        because=(
+            "The name was short for docker.io/library/nginx:latest. The registry is who is asked; "
+            "the rest is in the path."
+        ),
+        hints=(
+            "Which two things does Docker put in by itself? `Reference.parse` does the same.",
+            "The path is /v2/, the repository, /manifests/, and the tag.",
+        ),
+        solution=(
+            "from imgkit.reference import Reference\n\n"
+            'name = Reference.parse("nginx").with_default_tag()\n'
+            'answer = f"/v2/{name.path}/manifests/{name.tag}"'
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: "/v2/nginx/manifests/latest",
+                "On Docker Hub, a name of one word is short for library/ and that word: the "
+                "official images live there.",
+            ),
+            Mistake(
+                lambda lab: "/v2/docker.io/library/nginx/manifests/latest",
+                "The registry is who is asked, so it stands before the path, not in it.",
+            ),
+            Mistake(
+                lambda lab: "/v2/library/nginx:latest",
+                "A tag follows a colon where people write names. In the protocol, repository and "
+                "tag are apart, with /manifests/ between them.",
+            ),
+            Mistake(
+                lambda lab: "/v2/library/nginx/tags/latest",
+                "/tags/list lists tags. What one of them points at is asked under /manifests/.",
+            ),
+            Mistake(
+                lambda lab: "/v2/library/nginx/blobs/latest",
+                "Blobs have no names, only digests. A tag points at a manifest.",
+            ),
+        ),
+    ),
+    Exercise(
+        key="pulling-4",
+        task=(
+            "**Exercise 4.** Trust nobody: compute the digest of the manifest of `redis` (the one "
+            'of your platform) with `hashlib`. Its bytes are `lab.image("redis").manifest.raw`. '
+            "The answer is a text that begins with `sha256:`."
+        ),
+        expects='a text such as "sha256:9bf5..."',
+        types=str,
+        truth=lambda lab: sample(lab, "redis").digest,
+        same=same_digest,
+        because="The registry could not have lied about these bytes: you have checked them.",
+        hints=(
+            "A digest is of bytes as they came, not of the JSON that can be read in them.",
+            '`hashlib.sha256(raw).hexdigest()` gives the digits; put `"sha256:"` before them.',
+        ),
+        solution=(
+            "import hashlib\n\n"
+            'lab.pull("redis")\n'
+            'raw = lab.image("redis").manifest.raw\n'
+            'answer = "sha256:" + hashlib.sha256(raw).hexdigest()'
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: Digest.of(_pretty(sample(lab, "redis").manifest.raw)),
+                "This is the digest of the manifest printed prettily. A program that reads JSON "
+                "sees no difference; a digest does. Hash `manifest.raw`.",
+            ),
+            Mistake(
+                lambda lab: Digest.of(sample(lab, "redis").manifest.raw + b"\n"),
+                "There is a line end too many behind the manifest: one byte more, another digest.",
+            ),
+            Mistake(
+                lambda lab: (sample(lab, "redis").index or sample(lab, "redis").descriptor).digest,
+                "This is the digest that the pull printed: of the index, which the tag points at. "
+                "The manifest of your platform is one of those it lists.",
+            ),
+            Mistake(
+                lambda lab: sample(lab, "redis").id,
+                "This is the digest of the config, the IMAGE ID of Dockers up to 28.",
+            ),
+        ),
+    ),
+)
+
+
+def _pretty(raw: bytes) -> bytes:
+    return json.dumps(json.loads(raw), indent=2).encode()
+
+
+QUIZ: Final = (
+    Question(
+        "Which Docker printed this? The IMAGE ID begins with the digits of the *config's* digest, "
+        "and SIZE counts unpacked files only.",
+        (
+            Choice(
+                "A new install of Docker 29, with the containerd image store",
+                "There, the ID is the digest of the manifest or index, and SIZE counts the "
+                "compressed layers, too.",
+            ),
+            Choice(
+                "Docker 28 or older, with the classic image store",
+                "The classic store names an image by its config, and keeps it unpacked only.",
+                right=True,
+            ),
+            Choice(
+                "Both print the same",
+                "They hold the same bytes, but show other digests and other sizes of them.",
+            ),
+        ),
+    ),
+    Question(
+        "`docker pull` says 'Already exists' of a layer. How does Docker know?",
+        (
+            Choice(
+                "The image was pulled before under another tag",
+                "It may be, but tags do not matter here; another image may have brought the layer.",
+            ),
+            Choice(
+                "It downloads the layer and compares",
+                "Then nothing would be saved. No byte of that layer travels.",
+            ),
+            Choice(
+                "The manifest names the layer's digest, and a blob of that digest is here",
+                "Same digest, same bytes: there is no need to ask for them again.",
+                right=True,
+            ),
+        ),
+    ),
+    Question(
+        "What does the token of an anonymous pull from Docker Hub prove?",
+        (
+            Choice(
+                "Who you are",
+                "Nobody asked for a name or a password.",
+            ),
+            Choice(
+                "That you may pull from that repository, for some minutes",
+                "Every pull needs one, of public images too; it is handed out to whoever asks.",
+                right=True,
+            ),
+            Choice(
+                "That the image was not changed on the way",
+                "The digest proves that. A token says nothing about bytes.",
+            ),
+        ),
+    ),
+)

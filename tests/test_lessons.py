@@ -1,0 +1,189 @@
+"""Exercises and quizzes: every solution passes, and every mistake is told what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import pytest
+from conftest import ROOT
+
+from imgkit import samples
+from imgkit.errors import NotFound
+from imgkit.lab import Lab
+from imgkit.lessons import COURSE, EXERCISES, QUIZZES, check
+from imgkit.lessons.exercise import NOT_ATTEMPTED, NOT_YET, PASSED, Exercise
+from imgkit.lessons.quiz import Question
+
+NOTEBOOKS: Final = ROOT / "notebooks"
+
+# Answers that are right, and got in another way than the solution's.
+UNUSUAL: Final = [
+    ("start-1", lambda lab: lab.pull("redis").said.count(": Pull complete")),
+    ("start-1", lambda lab: len(samples.image("redis").config.diff_ids)),
+    ("start-2", lambda lab: samples.image("alpine").manifest.config.digest),
+    ("start-2", lambda lab: samples.image("alpine").id.hex.upper()),
+    ("start-2", lambda lab: lab.pull("alpine") and lab.images("-q").strip()),
+    ("start-3", lambda lab: "correct-horse-battery-staple"),
+    ("start-3", lambda lab: b"PASSWORD=correct-horse-battery-staple"),
+    ("start-3", lambda lab: samples.image("demo/leaky").layers[2].read("/app/.env").decode()),
+    ("pulling-1", lambda lab: 8 - 1),
+    ("pulling-2", lambda lab: float(sum(_sizes("nginx")))),
+    ("pulling-3", lambda lab: "https://registry-1.docker.io/v2/library/nginx/manifests/latest"),
+    ("pulling-3", lambda lab: " GET /v2/library/nginx/manifests/latest"),
+    ("pulling-4", lambda lab: samples.image("redis").digest),
+    ("pulling-4", lambda lab: samples.image("redis").descriptor.digest.short),
+]
+
+# Wrong in a way that nobody foresaw: never an error, never "passed".
+STRANGE: Final = (0, -1, True, "", "x" * 5000, b"\xff\x00", 1.5, [], {}, object(), float("nan"))
+
+# The requests, as the learner would count them.
+COUNTED: Final = (("pulling-1", lambda lab: len(_second_pull(lab).requests), "requests"),)
+
+
+def _sizes(name: str) -> tuple[int, int]:
+    image = samples.image(name)
+    return image.packed_size, image.unpacked_size
+
+
+def _second_pull(lab: Lab) -> Any:
+    lab.pull("portainer/portainer-ce")
+    return lab.pull("redis")
+
+
+@pytest.fixture
+def lab() -> Lab:
+    return Lab()
+
+
+@pytest.fixture(params=EXERCISES.values(), ids=EXERCISES)
+def exercise(request: pytest.FixtureRequest) -> Exercise:
+    found: Exercise = request.param
+    return found
+
+
+def test_the_solution_passes(exercise: Exercise, lab: Lab) -> None:
+    """The solution that is shown is code that runs on a new bench, and passes."""
+    names: dict[str, Any] = {"lab": lab, "Lab": Lab}
+    exec(exercise.solution, names)  # noqa: S102 - our own text
+    assert exercise.check(names["answer"], lab).state == PASSED
+
+
+@pytest.mark.parametrize(("key", "answer"), UNUSUAL)
+def test_any_right_route_passes(key: str, answer: Any, lab: Lab) -> None:
+    """What counts is the answer, not the way to it."""
+    assert check(key, answer(lab), lab).state == PASSED
+
+
+def test_the_stub_is_not_attempted(exercise: Exercise, lab: Lab) -> None:
+    """The stub runs as it stands, and says that nothing was attempted."""
+    *before, call = exercise.stub.splitlines()
+    names: dict[str, Any] = {"lab": lab, "check": check}
+    exec("\n".join(before), names)  # noqa: S102
+    verdict = eval(call, names)  # noqa: S307
+    assert verdict.state == NOT_ATTEMPTED
+    assert exercise.expects in verdict.says
+    assert exercise.check(None, lab).state == NOT_ATTEMPTED
+
+
+def test_every_mistake_gets_its_own_message(exercise: Exercise, lab: Lab) -> None:
+    """At least three wrong answers, all different, each with a message of its own."""
+    answers = [mistake.answer(lab) for mistake in exercise.mistakes]
+    assert len(answers) >= 3
+    assert len({repr(answer) for answer in answers}) == len(answers)
+    assert len({mistake.says for mistake in exercise.mistakes}) == len(answers)
+    for mistake, answer in zip(exercise.mistakes, answers, strict=True):
+        verdict = exercise.check(answer, lab)
+        assert (verdict.state, verdict.says) == (NOT_YET, mistake.says)
+
+
+@pytest.mark.parametrize(("key", "answer", "word"), COUNTED)
+def test_mistakes_are_what_learners_get(key: str, answer: Any, word: str, lab: Lab) -> None:
+    """A wrong answer that is computed from a real pull is recognised."""
+    verdict = check(key, answer(lab), lab)
+    assert verdict.state == NOT_YET
+    assert word in verdict.says
+
+
+@pytest.mark.parametrize("answer", STRANGE, ids=lambda answer: type(answer).__name__)
+def test_other_answers_are_not_yet(exercise: Exercise, answer: Any, lab: Lab) -> None:
+    """An answer that nobody foresaw is shown back, shortened, with what to do."""
+    verdict = exercise.check(answer, lab)
+    assert verdict.state == NOT_YET
+    assert len(verdict.says) < 400
+    known = {mistake.says for mistake in exercise.mistakes}  # "" is what a whiteout holds
+    assert verdict.says in known or any(
+        words in verdict.says for words in (exercise.expects, exercise.hints[0])
+    )
+
+
+def test_checking_asks_for_nothing(exercise: Exercise, lab: Lab) -> None:
+    """A check makes no request and pulls nothing: the learner's log is the learner's."""
+    exercise.check(42, lab)
+    assert lab.exchanges == []
+    assert lab.store.records() == []
+
+
+def test_an_unknown_exercise(lab: Lab) -> None:
+    """A wrong key is answered with the right ones."""
+    with pytest.raises(NotFound, match="start-1"):
+        check("start-99", 1, lab)
+
+
+def test_a_verdict_is_shown_in_words_and_in_html(lab: Lab) -> None:
+    """The state is in the text, not in the colour alone; what is shown back is escaped."""
+    bundle = check("start-1", "<b>", lab)._repr_mimebundle_()
+    assert bundle["text/plain"].startswith("Not yet. '<b>' is of the wrong kind")
+    assert "Not yet." in bundle["text/html"]
+    assert "<b>" not in bundle["text/html"]
+
+
+def test_the_texts_are_whole(exercise: Exercise) -> None:
+    """A task, hints from gentle to clear, and a solution, folded, in one Markdown cell."""
+    text = exercise.markdown()
+    assert text.startswith(exercise.task)
+    assert text.count("<details>") == len(exercise.hints) + 1 >= 3
+    assert exercise.solution in text
+    assert len(exercise.stub.splitlines()) <= 6
+
+
+QUESTIONS: Final = [question for quiz in QUIZZES.values() for question in quiz]
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.asks[:30])
+def test_every_choice_has_its_answer(question: Question) -> None:
+    """One choice is right; every other says what is wrong with it."""
+    assert sum(choice.right for choice in question.choices) == 1
+    assert len(question.choices) >= 3
+    assert len({choice.says for choice in question.choices}) == len(question.choices)
+    for number, _ in enumerate(question.choices, 1):
+        right = question.answer(number).startswith("Right.")
+        assert right == (number == question.right)
+
+
+def test_the_right_choice_is_not_always_in_the_same_place() -> None:
+    """Nobody passes a quiz by choosing the same place each time."""
+    for quiz in QUIZZES.values():
+        assert len({question.right for question in quiz}) > 1
+
+
+def test_the_course_knows_its_notebooks() -> None:
+    """Fourteen lessons in order; `ready` are those whose notebook is there."""
+    assert [lesson.file[:2] for lesson in COURSE] == [f"{n:02}" for n in range(14)]
+    there = {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
+    assert {lesson.file for lesson in COURSE if lesson.ready} == there
+    assert set(QUIZZES) == {lesson.file for lesson in COURSE if lesson.ready}
+
+
+@pytest.mark.parametrize("lesson", QUIZZES)
+def test_notebooks_show_the_exercises(lesson: str) -> None:
+    """A notebook has each exercise's text and stub, word for word, and the quiz."""
+    path = NOTEBOOKS / f"{lesson}.ipynb"
+    sources = ["".join(c["source"]) for c in json.loads(path.read_text("utf-8"))["cells"]]
+    prefix = {"00-start-here": "start-", "02-pulling": "pulling-"}[lesson]
+    for key, exercise in EXERCISES.items():
+        if key.startswith(prefix):
+            assert exercise.markdown() in sources
+            assert exercise.stub in sources
+    assert any("Quiz(" in source for source in sources)
