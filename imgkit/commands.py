@@ -167,7 +167,7 @@ class _Row:
             image = _chosen(bench.store, record, bench.platform)
             created = image.config.created or ""
             age = units.ago(created, bench.now()) if created else "N/A"
-            size = units.size(image.unpacked_size)
+            size = units.size(bench.store.unpacked_size(image))
             return cls(name, digest, image.id, created, age, size)
         except ImgkitError:
             return cls(name, digest, record.descriptor.digest, "", "N/A", "damaged: see verify")
@@ -223,7 +223,7 @@ def _facts(store: Store, image: Image) -> dict[str, Any]:
         "Variant": config.platform.variant,
         "Os": config.platform.os,
         "OsVersion": config.platform.os_version,
-        "Size": image.unpacked_size,
+        "Size": store.unpacked_size(image),
         "RootFS": {"Type": "layers", "Layers": list(config.diff_ids)},
         "Descriptor": (image.index or image.descriptor).to_json(),
     }

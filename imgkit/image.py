@@ -187,10 +187,17 @@ def copy(
     """Afterwards `target` has the image of that name, whole, under that name.
 
     Children come before parents and the name comes last, so that whatever is found under a name
-    is complete. Blobs that `target` has are not read. Raises what the source or target raises;
+    is complete. Blobs that `target` has are not read. `on_progress` is called from several
+    threads, but never by two at a time. Raises what the source or target raises;
     blobs that arrived whole before that are kept for the next try.
     """
-    report = on_progress or (lambda progress: None)
+    turn = threading.Lock()
+
+    def report(progress: Progress) -> None:
+        if on_progress is not None:
+            with turn:
+                on_progress(progress)
+
     image = Image.of(source, name, platform)
     _refuse_artifacts(image.manifest)
     blobs = list({blob.digest: blob for blob in image.manifest.children}.values())

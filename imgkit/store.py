@@ -4,6 +4,7 @@
     HOME/index.json                the names, each with the descriptor of a manifest
     HOME/blobs/sha256/2cf24d...    every manifest, config and layer, under its digest
     HOME/ingest/                   what is being written; moved to its name when it is whole
+    HOME/sizes/                    how large each layer is unpacked, once somebody has asked
 
 `skopeo`, `umoci`, `crane` and `oras` open it as it is. A name stands in the annotation
 `org.opencontainers.image.ref.name`, in full: `docker.io/library/redis:latest`. When the name is of
@@ -29,6 +30,7 @@ from imgkit import document
 from imgkit.digest import Digest, Digester, Readable, VerifyingReader
 from imgkit.errors import DigestMismatch, ImgkitError, InvalidDigest, NotFound, StoreError
 from imgkit.image import Image
+from imgkit.layer import Layer
 from imgkit.manifest import OCI_INDEX, Descriptor, Index, Manifest, parse
 from imgkit.reference import Reference
 
@@ -166,6 +168,21 @@ class Store:
             stream = path.open("rb", buffering=0)
         advice = f"The file in {self.home} is damaged: delete {path}, then pull the image again."
         return VerifyingReader(stream, descriptor.digest, descriptor.size, "blob on disk", advice)
+
+    def unpacked_size(self, image: Image) -> int:
+        """Bytes of all files in all layers of an image; each layer is read once, then remembered."""
+        return sum(self._layer_size(layer) for layer in image.layers)
+
+    def _layer_size(self, layer: Layer) -> int:
+        path = self.home / "sizes" / layer.digest.hex
+        with contextlib.suppress(OSError, ValueError):
+            return int(path.read_text("ascii"))
+        size = layer.unpacked_size
+        if not self.read_only:
+            with Ingest(self, None) as file:
+                file.write(str(size).encode())
+                file.move(path)
+        return size
 
     def document(self, digest: Digest) -> Manifest | Index:
         """The manifest or index of that digest, whatever its size; raises `NotFound`."""

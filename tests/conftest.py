@@ -97,7 +97,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "imgkit-test", str(folder)]
-    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+    done = shutil.which("mount") and subprocess.run(mount, check=False, capture_output=True)
+    if not done or done.returncode:
         pytest.skip("a small disk cannot be mounted here (that needs root)")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -223,6 +223,15 @@ def test_a_full_disk(small_disk: Path) -> None:
     assert verify(store.image("redis:7")) == []
 
 
+def test_the_unpacked_size_is_remembered(store: Store) -> None:
+    """It is the sum of the files; the second time, the layers are not read for it."""
+    add_image(store, "redis:7", [{"a": b"x" * 700}, {"b": b"y" * 42}])
+    assert store.unpacked_size(store.image("redis:7")) == 742
+    for layer in store.image("redis:7").manifest.layers:
+        store.path(layer.digest).unlink()
+    assert store.unpacked_size(Store(store.home).image("redis:7")) == 742
+
+
 def test_read_only(store: Store) -> None:
     """A repository opened to read refuses to write, and is not changed by reading."""
     add_image(store, "redis:7")
