@@ -125,7 +125,7 @@ def _run(program: str | None, dot: str) -> str | None:
         )
     except OSError:
         return None
-    return done.stdout.decode() if done.returncode == 0 else None
+    return done.stdout.decode() or None if done.returncode == 0 else None
 
 
 def _finish(svg: str) -> str:

@@ -117,7 +117,9 @@ class Walk:
         layer = self.layer(number)
         entry = layer.find(path)
         if entry is None:
-            return "A whiteout: it has no content, and hides what the layers below have here."
+            below = [n for n in range(1, number) if self.layer(n).find(path)]
+            has = f" Layer {below[-1]} still has it: read it there." if below else ""
+            return f"A whiteout: a file without content, which hides what is below.{has}"
         if entry.kind is not Kind.FILE:
             return _described(entry)
         try:

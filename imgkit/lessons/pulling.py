@@ -224,7 +224,7 @@ def _pretty(raw: bytes) -> bytes:
 
 QUIZ: Final = (
     Question(
-        "Which Docker printed this? The IMAGE ID begins with the digits of the *config's* digest, "
+        "Which Docker printed this? The IMAGE ID begins with the digits of the config's digest, "
         "and SIZE counts unpacked files only.",
         (
             Choice(
@@ -244,7 +244,7 @@ QUIZ: Final = (
         ),
     ),
     Question(
-        "`docker pull` says 'Already exists' of a layer. How does Docker know?",
+        "Of a layer, docker pull says 'Already exists'. How does Docker know?",
         (
             Choice(
                 "The image was pulled before under another tag",

@@ -73,7 +73,7 @@ EXERCISES: Final = (
         same=same_digest,
         because="The ID is the digest of the config's bytes. Whoever has the bytes can check it.",
         hints=(
-            "A digest is of bytes as they are. Do not read the JSON: hash `config.raw`.",
+            "Pull `alpine` first. A digest is of bytes: hash `config.raw`, do not read the JSON.",
             '`hashlib.sha256(raw).hexdigest()` gives the digits; put `"sha256:"` before them.',
         ),
         solution=(

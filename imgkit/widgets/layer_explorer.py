@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import Any, Final
 
 import ipywidgets
 
@@ -14,6 +14,11 @@ from imgkit.units import size
 from imgkit.walk import Touch, Walk
 from imgkit.widgets.style import CSS
 
+_LABELLED: Final = {
+    "layout": ipywidgets.Layout(width="auto", max_width="860px"),
+    "style": {"description_width": "44px"},
+}
+
 
 class LayerExplorer:
     """A view of one `Walk`: choose a layer, then one of the paths that it touches."""
@@ -21,10 +26,9 @@ class LayerExplorer:
     def __init__(self, image: Image) -> None:
         self.walk = Walk(image)
         layers = [(_line(self.walk, number), number) for number in self.walk.numbers]
-        wide = ipywidgets.Layout(width="auto")
-        self.layer = ipywidgets.RadioButtons(options=layers, layout=wide)
+        self.layer = ipywidgets.RadioButtons(options=layers, **_LABELLED, description="Layer")
         self.about = ipywidgets.HTML()
-        self.path = ipywidgets.Select(rows=11, layout=ipywidgets.Layout(width="auto"))
+        self.path = ipywidgets.Select(rows=11, **_LABELLED, description="Path")
         self.path.add_class("imgkit-mono")
         self.file = ipywidgets.HTML()
         self.box = ipywidgets.VBox(
@@ -67,6 +71,7 @@ class LayerExplorer:
         self.path.options = [(str(touch), touch.path) for touch in touches]
         self.path.value = first or (touches[0].path if touches else None)
         self.path.disabled = not touches
+        self.path.rows = min(11, max(3, len(touches)))
         layer = self.walk.layer(number)
         self.about.value = (
             f'<div class="imgkit"><h4>Layer {number}</h4>'
@@ -94,5 +99,4 @@ class LayerExplorer:
 
 
 def _line(walk: Walk, number: int) -> str:
-    base = " (the base)" if number == 1 else ""
-    return f"Layer {number}{base}: {walk.told(number)}"
+    return f"{number}: {walk.told(number)}{', the base' * (number == 1)}"

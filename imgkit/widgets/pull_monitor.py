@@ -15,7 +15,7 @@ from imgkit.image import DOWNLOADING, EXISTS
 from imgkit.lab import Lab
 from imgkit.pull import REFUSED, VERIFIED, Pull, Row
 from imgkit.units import size
-from imgkit.widgets.style import CSS
+from imgkit.widgets.style import CSS, told
 
 NAMES: Final = (
     "redis",
@@ -106,13 +106,13 @@ def page(pull: Pull) -> str:
     parts = [CSS, '<div class="imgkit">']
     if pull.rows:
         parts.append(
-            "<table><thead><tr><th>Blob</th><th>Digest</th><th>Size</th><th>State</th>"
+            "<table><thead><tr><th>Blob</th><th>Digest</th><th class='size'>Size</th><th>State</th>"
             "<th>Progress</th></tr></thead><tbody>"
         )
         parts += [_row(row) for row in pull.rows]
         parts.append("</tbody></table>")
     kind = "kept" if pull.copied else "refused" if pull.error else "none"
-    parts.append(f'<div class="told {kind}" role="status">{escape(pull.outcome)}</div>')
+    parts.append(told(pull.outcome, kind))
     if pull.requests:
         said = pull.said()
         parts.append(f"<h4>{len(said)} requests</h4><div class='scroll' tabindex='0'><table>")

@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets
 
 from imgkit.lessons import Question
-from imgkit.widgets.style import CSS
+from imgkit.widgets.style import CSS, told
 
 
 class Quiz:
@@ -41,7 +41,8 @@ class Quiz:
             lines.append(f"{number}. {question.asks}")
             for position, choice in enumerate(question.choices, 1):
                 lines.append(f"   ({'x' if answer.value == position else ' '}) {choice.text}")
-            lines += [f"   {question.answer(answer.value)}"] * (answer.value is not None)
+            if answer.value is not None:
+                lines.append(f"   {question.answer(answer.value)}")
         return "\n".join(lines)
 
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
@@ -50,18 +51,14 @@ class Quiz:
 
     def _chose(self, number: int, change: dict[str, Any]) -> None:
         question, chosen = self.questions[number], change["new"]
-        if chosen is None:
-            self._said[number].value = ""
-            return
-        look = "kept" if question.choices[chosen - 1].right else "refused"
-        said = escape(question.answer(chosen))
-        self._said[
-            number
-        ].value = f'<div class="imgkit"><div class="told {look}" role="status">{said}</div></div>'
+        text = ""
+        if chosen is not None:
+            look = "kept" if question.choices[chosen - 1].right else "refused"
+            text = f'<div class="imgkit">{told(question.answer(chosen), look)}</div>'
+        self._said[number].value = text
 
 
 def _choices(question: Question) -> ipywidgets.RadioButtons:
     options = [(choice.text, number) for number, choice in enumerate(question.choices, 1)]
-    return ipywidgets.RadioButtons(
-        options=options, value=None, layout=ipywidgets.Layout(width="auto")
-    )
+    wide = ipywidgets.Layout(width="auto")
+    return ipywidgets.RadioButtons(options=options, value=None, layout=wide, tooltip=question.asks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Final
 
 from imgkit.legend import LEGEND
@@ -14,12 +15,12 @@ CSS: Final = f"""<style>
   border-bottom: 1px solid var(--jp-border-color1, #c8ccd0); }}
 .imgkit td {{ padding: 3px 10px 3px 0; vertical-align: middle; white-space: nowrap;
   border-bottom: 1px solid var(--jp-border-color2, #e1e4e8); }}
-.imgkit td.size {{ text-align: right; }}
+.imgkit .size {{ text-align: right; }}
 .imgkit code, .imgkit pre {{ font-family: var(--jp-code-font-family, monospace); font-size: 12px;
   background: none; color: inherit; }}
 .imgkit pre {{ margin: 4px 0; padding: 8px 10px; max-height: 240px; overflow: auto;
   border-radius: 4px; background: var(--jp-layout-color2, #f2f3f5); }}
-.imgkit .scroll {{ max-height: 236px; overflow: auto; }}
+.imgkit .scroll {{ max-height: 330px; overflow: auto; }}
 .imgkit .kind {{ display: inline-block; width: 10px; height: 10px; margin-right: 7px;
   border-radius: 2px; }}
 .imgkit .kind.layer {{ background: {LEGEND["layer"].colour}; }}
@@ -38,3 +39,8 @@ CSS: Final = f"""<style>
 .imgkit-mono select {{ font-family: var(--jp-code-font-family, monospace); font-size: 12px;
   white-space: pre; }}
 </style>"""
+
+
+def told(text: str, look: str = "none") -> str:
+    """A sentence that a screen reader says when it changes; `look`: kept, refused or none."""
+    return f'<div class="told {look}" role="status">{escape(text)}</div>'
