@@ -42,6 +42,10 @@ class ImgkitError(Exception):
         except KeyError:
             raise AttributeError(name) from None
 
+    def _render_traceback_(self) -> list[str]:
+        """In a notebook an error is its sentence: the way to it would say nothing to a learner."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class InvalidReference(ImgkitError):
     """The text is not an image name. Facts: `text`, `reason`."""

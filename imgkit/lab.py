@@ -11,9 +11,9 @@ nothing that the modules below do not do; each method is one or two of their cal
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,7 +59,7 @@ class Lab:
 
     def __init__(self, *, platform: str = str(PLATFORM)) -> None:
         scratch = tempfile.mkdtemp(prefix="imgkit-lab-")
-        weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
+        atexit.register(shutil.rmtree, scratch, ignore_errors=True)
         self.home = Path(scratch, "local")
         self.store = Store(self.home)
         self.registry = server.Registry([Store(Path(scratch, "registry")), samples.store()])

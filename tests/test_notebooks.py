@@ -1,0 +1,203 @@
+"""The lessons: run in order, with the same outputs everywhere, and short enough to read."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from conftest import ROOT
+from nbformat import NotebookNode
+
+from imgkit.lessons import COURSE, EXERCISES, QUIZZES
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+IDS = [path.stem for path in NOTEBOOKS]
+
+CONCEPTS = {
+    "00-start-here": set(),
+    "02-pulling": {*range(14, 23), 76},
+}
+"""What each lesson has to teach: the numbers of the curriculum."""
+
+WIDGETS = {"00-start-here": {"LayerExplorer"}, "02-pulling": {"PullMonitor"}}
+
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=IDS)
+
+
+def cells(path: Path, kind: str = "") -> list[NotebookNode]:
+    found = nbformat.read(path, as_version=4).cells
+    return [cell for cell in found if not kind or cell.cell_type == kind]
+
+
+def tags(path: Path) -> list[str]:
+    return [tag for cell in cells(path) for tag in cell.metadata.get("tags", [])]
+
+
+def test_the_lessons_that_are_said_to_be_ready_are_here() -> None:
+    """The map of the course links to notebooks that exist, and to all of them."""
+    assert [lesson.file for lesson in COURSE if lesson.ready] == IDS
+    assert set(CONCEPTS) == set(IDS)
+
+
+@each
+def test_it_is_valid(path: Path) -> None:
+    """The file is a notebook, by its own schema, for any Python kernel."""
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "widgets" not in notebook.metadata
+
+
+@each
+def test_every_cell_has_run_in_order(path: Path) -> None:
+    """Code cells are numbered from 1; an error stands only where one is meant."""
+    for number, cell in enumerate(cells(path, "code"), 1):
+        assert cell.execution_count == number
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        assert failed == ("raises-exception" in cell.metadata.get("tags", []))
+
+
+@each
+def test_it_opens_and_closes_as_every_lesson(path: Path) -> None:
+    """Title, promise, verbs, minutes and what comes before; at the end what can be done now."""
+    first, last = cells(path)[0].source, cells(path)[-1].source
+    title = next(lesson.title for lesson in COURSE if lesson.file == path.stem)
+    assert first.startswith(f"# {title}\n")
+    for words in ("**After this you can**", "**Time**", "**Before this**"):
+        assert words in first
+    assert 3 <= len(re.findall(r"^- ", first, re.MULTILINE)) <= 5
+    assert "## What you can do now" in last
+    assert "opencontainers" in last
+    assert "../imgkit/" in last
+
+
+@each
+def test_it_is_short_enough(path: Path) -> None:
+    """25 to 45 cells; code cells are short, and never more than two in a row."""
+    assert 25 <= len(cells(path)) <= 45
+    lengths = sorted(len(cell.source.splitlines()) for cell in cells(path, "code"))
+    assert statistics.median(lengths) <= 3
+    assert lengths[int(len(lengths) * 0.9)] <= 10
+    assert lengths[-1] <= 20
+    assert len(cells(path, "code")[0].source.splitlines()) <= 6
+    kinds = "".join(cell.cell_type[0] for cell in cells(path))
+    assert "ccc" not in kinds
+
+
+@each
+def test_its_concepts(path: Path) -> None:
+    """Every concept of the lesson has a cell that carries its number, and no unknown one."""
+    found = {int(tag.removeprefix("concept-")) for tag in tags(path) if tag.startswith("concept-")}
+    assert found >= CONCEPTS[path.stem]
+    assert found <= set(range(1, 77))
+
+
+@each
+def test_its_widgets(path: Path) -> None:
+    """Each widget of the lesson is there, and a question follows it."""
+    code = "\n".join(cell.source for cell in cells(path, "code"))
+    for widget in WIDGETS[path.stem]:
+        assert f"{widget}(" in code
+        assert f"widget-{widget}" in tags(path)
+    for before, after in zip(cells(path), cells(path)[1:], strict=False):
+        if any(tag.startswith("widget-") for tag in before.metadata.get("tags", [])):
+            assert "<details>" in after.source
+
+
+@each
+def test_its_exercises_are_those_of_the_lesson(path: Path) -> None:
+    """Task, hints and solution read in the notebook as they stand in the data."""
+    prefix = path.stem.split("-")[1]
+    mine = [e for e in EXERCISES.values() if e.key.startswith(prefix)]
+    assert len(mine) >= 3
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    stubs = [cell.source for cell in cells(path, "code")]
+    for exercise in mine:
+        assert exercise.markdown() in text
+        assert exercise.stub in stubs
+    assert len(QUIZZES[path.stem]) >= 3
+    assert f'Quiz(QUIZZES["{path.stem}"])' in stubs
+
+
+@each
+def test_outputs_that_are_not_compared(path: Path) -> None:
+    """At most one code cell in twenty is not compared, and each says why."""
+    loose = [
+        cell
+        for cell in cells(path, "code")
+        if {"nbval-ignore-output", "nbval-skip"} & set(cell.metadata.get("tags", []))
+    ]
+    assert len(loose) * 20 <= len(cells(path, "code"))
+    assert all(cell.metadata.get("reason") for cell in loose)
+
+
+@each
+def test_nothing_of_one_machine_is_stored(path: Path) -> None:
+    """No path, port or model id of the machine that ran it."""
+    text = path.read_text(encoding="utf-8")
+    for pattern in (r"/home/", r"/root/", r"/tmp/", r"127\.0\.0\.1:\d", "IPY_MODEL"):  # noqa: S108
+        assert not re.search(pattern, text), pattern
+
+
+@each
+def test_figures_can_be_read_without_eyes(path: Path) -> None:
+    """Every picture has an alternative text, a caption, and the same facts as a table."""
+    for cell in cells(path, "code"):
+        for output in cell.outputs:
+            html = output.get("data", {}).get("text/html", "")
+            if "<img" in html:
+                assert re.search(r'<img[^>]* alt="[^"]{40,}"', html)
+                assert "<figcaption" in html
+                assert "<table" in html
+
+
+def change_a_digest(value: Any) -> tuple[Any, bool]:
+    """The same JSON with one digit of its first digest (or short digest) changed."""
+    if isinstance(value, str):
+        new = re.sub(
+            r"\b([0-9a-f]{11})([0-9a-f])",
+            lambda m: m[1] + ("0" if m[2] != "0" else "1"),
+            value,
+            count=1,
+        )
+        return new, new != value
+    pairs: list[tuple[Any, Any]] = []
+    if isinstance(value, dict | list):
+        pairs = list(value.items() if isinstance(value, dict) else enumerate(value))
+    for key, item in pairs:
+        new, changed = change_a_digest(item)
+        if changed:
+            value[key] = new
+            return value, True
+    return value, False
+
+
+@each
+def test_nbval_notices_one_changed_digit(path: Path, tmp_path: Path) -> None:
+    """The negative control: with one digit of one digest changed, the notebook must fail."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            data.pop("text/html", None) if "text/plain" in data else None
+    outputs = [c["outputs"] for c in notebook["cells"] if c["cell_type"] == "code"]
+    assert change_a_digest(outputs)[1]
+    copy = tmp_path / path.name
+    copy.write_text(json.dumps(notebook), encoding="utf-8")
+    words = ["--nbval", "--nbval-sanitize-with", ROOT / "tests/nbval.cfg", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *map(str, words), "-q", "--rootdir", tmp_path, copy],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1, done.stdout
+    assert "mismatch" in done.stdout
