@@ -78,10 +78,11 @@ class Lab:
 
 
 _CELLS: Final = f"{_PANEL}.content.widgets.map(c => c.model).filter(m => m.type === 'code')"
-_ENDED: Final = "m.toJSON().outputs.filter(o => o.output_type === 'error')"
+_ENDED: Final = """(m.getMetadata('tags') || []).includes('raises-exception') ? []
+    : m.toJSON().outputs.filter(o => o.output_type === 'error')"""
 _DONE: Final = f"""() => {{
     const written = {_CELLS}.filter(m => m.sharedModel.getSource().trim());
-    const run = written.every(m => m.executionCount) || written.some(m => {_ENDED}.length);
+    const run = written.every(m => m.executionCount) || written.some(m => ({_ENDED}).length);
     return run && {_PANEL}.sessionContext.session.kernel.status === 'idle';
 }}"""
 _ERRORS: Final = f"() => {_CELLS}.flatMap(m => {_ENDED}).map(o => `${{o.ename}}: ${{o.evalue}}`)"
