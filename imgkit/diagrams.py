@@ -101,11 +101,12 @@ def image_parts(image: Image) -> Figure:
         below = middle + 48 + 8 * len(platforms)
         drawing.text("platforms", *platforms, text_width=110, **place(105, below))
         drawing.arrow("index", "manifest")
-    drawing.thing("name", "name", mono(name, 12), **place(105, middle - 92, _tag_width(name), 30))
+    level = middle - 92 if image.index else middle
+    drawing.thing("name", "name", mono(name, 12), **place(105, level, _tag_width(name), 30))
     if image.index:
         drawing.arrow("name", "index", style="dashed")
     else:
-        drawing.arrow("name:s", "manifest:w", style="dashed")
+        drawing.arrow("name:e", "manifest:w", style="dashed")
     caption = f"{name}, taken apart. Solid arrow: points at by digest. Dashed: named by."
     headings = ("part", "digest", "size")
     return Figure(drawing.dot, _told(image, name), caption, headings, _part_rows(image))
