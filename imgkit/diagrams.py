@@ -101,19 +101,20 @@ def image_parts(image: Image) -> Figure:
         below = middle + 48 + 8 * len(platforms)
         drawing.text("platforms", *platforms, text_width=110, **place(105, below))
         drawing.arrow("index", "manifest")
-    level = middle - 92 if image.index else middle
-    drawing.thing("name", "name", mono(name, 12), **place(105, level, _tag_width(name), 30))
-    if image.index:
-        drawing.arrow("name", "index", style="dashed")
-    else:
-        drawing.arrow("name:e", "manifest:w", style="dashed")
+    named, x = ("index", 105) if image.index else ("manifest", 346)
+    _tag(drawing, name, x, middle - 92)
+    drawing.arrow("name", named, style="dashed")
     caption = f"{name}, taken apart. Solid arrow: points at by digest. Dashed: named by."
     headings = ("part", "digest", "size")
     return Figure(drawing.dot, _told(image, name), caption, headings, _part_rows(image))
 
 
-def _tag_width(name: str) -> float:
-    return 40 + 7.4 * len(name)
+def _tag(drawing: Drawing, name: str, x: float, y: float) -> None:
+    """A name on its tag; a long one in two lines."""
+    folder, slash, last = name.rpartition("/") if len(name) > 26 else ("", "", name)
+    lines = [folder + slash, last] if folder else [last]
+    where = place(x, y, 40 + 7.4 * max(map(len, lines)), 14 + 16 * len(lines))
+    drawing.thing("name", "name", *(mono(line, 12) for line in lines), **where)
 
 
 def _told(image: Image, name: str) -> str:

@@ -7,6 +7,7 @@ a `pace`, each blob is read in small pieces with a pause after each, so that eye
 from __future__ import annotations
 
 import io
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -157,9 +158,11 @@ class Pull:
         return [(brief(exchange), meaning(exchange, self.known)) for exchange in log]
 
     def __repr__(self) -> str:
+        said = self.said()
+        width = max((len(asked) for asked, _ in said), default=0)
         lines = [str(row) for row in self.rows]
-        lines += [f"{asked}  ->  {answer}" for asked, answer in self.said()]
-        return "\n".join([*lines, self.outcome])
+        lines += [f"{asked:{width}}  {answer}" for asked, answer in said]
+        return "\n".join([*lines, *textwrap.wrap(self.outcome, 96, break_long_words=False)])
 
 
 class _Watched:

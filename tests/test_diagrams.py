@@ -88,12 +88,13 @@ def figures(pulled: Pulled) -> dict[str, Figure]:
         "legend": diagrams.legend(),
         "course": diagrams.course_map(COURSE),
         "redis": diagrams.image_parts(samples.image("redis")),
+        "git-sync": diagrams.image_parts(samples.image("gcr.io/google-containers/git-sync:v3.1.5")),
         "alpine": diagrams.image_parts(samples.image("alpine")),
         "pull": diagrams.conversation(pulled.requests, pulled.copied),
     }
 
 
-FIGURES: Final = ("legend", "course", "redis", "alpine", "pull")
+FIGURES: Final = ("legend", "course", "redis", "git-sync", "alpine", "pull")
 
 
 def picture(html: str) -> ElementTree.Element:

@@ -77,8 +77,7 @@ class LayerExplorer:
             f'<div class="imgkit"><h4>Layer {number}</h4>'
             f"Made by <code>{escape(self.walk.made_by[number - 1])}</code><br>"
             f'Blob <code title="{layer.digest}">{short(layer.digest)}</code>, {size(layer.size)}; '
-            f'DiffID <code title="{layer.diff_id}">{short(layer.diff_id)}</code><br>'
-            f"{escape(self.walk.told(number))}</div>"
+            f'DiffID <code title="{layer.diff_id}">{short(layer.diff_id)}</code></div>'
         )
         self._chose_path()
 
@@ -99,4 +98,4 @@ class LayerExplorer:
 
 
 def _line(walk: Walk, number: int) -> str:
-    return f"{number}: {walk.told(number)}{', the base' * (number == 1)}"
+    return f"{number}{', the base' * (number == 1)}: {walk.told(number)}"
