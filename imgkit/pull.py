@@ -20,7 +20,15 @@ from imgkit.digest import Readable, VerifyingReader
 from imgkit.errors import ImgkitError, VerificationError
 from imgkit.faults import Fault
 from imgkit.image import COMPLETE, DOWNLOADING, JOBS, WAITING, Copied, Progress, copy
-from imgkit.manifest import CONFIG_TYPES, INDEX_TYPES, MANIFEST_TYPES, Descriptor, Manifest, parse
+from imgkit.manifest import (
+    CONFIG_TYPES,
+    INDEX_TYPES,
+    LAYER_TYPES,
+    MANIFEST_TYPES,
+    Descriptor,
+    Manifest,
+    parse,
+)
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.server import Registry
@@ -102,6 +110,7 @@ class Pull:
             missing = [layer for layer in manifest.layers if not self.store.has(layer)]
             if flip and missing:
                 faults.append(Fault("flip", max(missing, key=lambda layer: layer.size).digest))
+            self.on_change()
 
         source = _Watched(self.client, name, seen, self.known, pace)
         try:
@@ -188,16 +197,17 @@ class _Watched:
         return found
 
     def open(self, descriptor: Descriptor) -> VerifyingReader:
+        if descriptor.media_type in MANIFEST_TYPES:
+            self._known[descriptor.digest] = "the manifest"
         stream = self._source.open(descriptor)
         if descriptor.media_type in MANIFEST_TYPES:
             with stream:
                 raw = stream.read()
             found = parse(raw, descriptor.media_type)
             if isinstance(found, Manifest):
-                self._known[descriptor.digest] = "the manifest"
                 self._on_manifest(found)
             return VerifyingReader(io.BytesIO(raw), descriptor.digest, descriptor.size)
-        if not self._pace:
+        if not self._pace or descriptor.media_type not in LAYER_TYPES:
             return stream
         slow = _Slow(stream, descriptor.size // PIECES + 1, self._pace)
         return VerifyingReader(slow, descriptor.digest, descriptor.size, stream.what)
