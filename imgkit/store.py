@@ -170,7 +170,7 @@ class Store:
         return VerifyingReader(stream, descriptor.digest, descriptor.size, "blob on disk", advice)
 
     def unpacked_size(self, image: Image) -> int:
-        """Bytes of all files in all layers of an image; each layer is read once, then remembered."""
+        """Bytes of all files in all layers; each layer is read once, then remembered."""
         return sum(self._layer_size(layer) for layer in image.layers)
 
     def _layer_size(self, layer: Layer) -> int:

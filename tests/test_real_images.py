@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from images import add_image
 from trees import listing
 
 from imgkit.digest import Digest, digest_of_stream
@@ -126,3 +127,22 @@ def test_alpine(version: str, shared_images: Path, docker_registry: str, tmp_pat
     run("umoci", "unpack", "--image", f"{layout}:it", tmp_path / "theirs")
     assert listing(tmp_path / "ours") == listing(tmp_path / "theirs" / "rootfs")
     assert "Alpine" in (tmp_path / "ours/etc/os-release").read_text()
+
+
+@pytest.mark.peer("skopeo", "docker-registry")
+def test_memory(docker_registry: str, tmp_path: Path) -> None:
+    """A pull, a check and an unpacking of large layers stay far below 200 MB of memory."""
+    store = Store(tmp_path / "large")
+    layers = [{f"file{n}": os.urandom(150 << 20)} for n in range(2)]
+    add_image(store, "large", layers)
+    del layers
+    name = f"{docker_registry}/large:1"
+    push(store.home, "docker.io/library/large:latest", name)
+    measure = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
+    )
+    for words in (["pull", name], ["verify", name], ["unpack", name, str(tmp_path / "root")]):
+        command = [sys.executable, "-m", "imgkit", "--home", str(tmp_path / "home"), *words]
+        done = run(sys.executable, "-c", measure, *command)
+        assert int(done.stdout.splitlines()[-1]) < 200, words

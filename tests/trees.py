@@ -62,7 +62,9 @@ def _facts(full: str, path: str, first: dict[tuple[int, int], str], folder_times
     kind = TYPES[stat.S_IFMT(found.st_mode)]
     folder = kind == "directory"
     content = ""
-    if kind == "file":
+    if kind == "file" and not os.access(full, os.R_OK):
+        content = "not to be read by this user"
+    elif kind == "file":
         with open(full, "rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
     elif kind == "symlink":

@@ -14,9 +14,9 @@ from imgkit.reference import Reference
 
 
 def _travelled(lab: Lab) -> int:
-    """The layers of redis that portainer/portainer-ce does not have."""
-    there = {layer.digest for layer in sample(lab, "portainer/portainer-ce").manifest.layers}
-    return sum(layer.digest not in there for layer in sample(lab, "redis").manifest.layers)
+    """The layers of postgres:16 that node does not have."""
+    there = {layer.digest for layer in sample(lab, "node").manifest.layers}
+    return sum(layer.digest not in there for layer in sample(lab, "postgres:16").manifest.layers)
 
 
 def _both(lab: Lab) -> int:
@@ -40,35 +40,35 @@ EXERCISES: Final = (
     Exercise(
         key="pulling-1",
         task=(
-            "**Exercise 1.** Take a new bench, `Lab()`. Pull `portainer/portainer-ce`, then "
-            "`redis`. How many *layers* came over the wire in the second pull? "
+            "**Exercise 1.** Take a new bench, `Lab()`. Pull `node`, then `postgres:16`. "
+            "How many *layers* came over the wire in the second pull? "
             "The answer is a number."
         ),
         expects="a number of layers",
         types=int,
         truth=_travelled,
-        because="One of the eight layers had come with portainer, so seven travelled.",
+        because="All but one: both stand on the same Debian layer, which had come with node.",
         hints=(
             "A pull prints one line for each layer. Which of them say that it came?",
             "What a pull copied is in `pulled.copied.fetched`; the config is among it.",
         ),
         solution=(
             "bench = Lab()\n"
-            'bench.pull("portainer/portainer-ce")\n'
-            'answer = bench.pull("redis").said.count("Pull complete")'
+            'bench.pull("node")\n'
+            'answer = bench.pull("postgres:16").said.count("Pull complete")'
         ),
         mistakes=(
             Mistake(
-                lambda lab: len(sample(lab, "redis").manifest.layers),
-                "Redis has that many layers, but one of them was in the local repository already. "
+                lambda lab: len(sample(lab, "postgres:16").manifest.layers),
+                "Postgres has that many layers, but one was in the local repository already. "
                 "(If you counted `copied.fetched`: the config is in it, and is no layer.)",
             ),
             Mistake(
-                lambda lab: len(sample(lab, "redis").manifest.layers) - _travelled(lab),
+                lambda lab: len(sample(lab, "postgres:16").manifest.layers) - _travelled(lab),
                 'That is how many were there already ("Already exists"). Asked for are the others.',
             ),
             Mistake(
-                lambda lab: len(sample(lab, "redis").manifest.children),
+                lambda lab: len(sample(lab, "postgres:16").manifest.children),
                 "This counts every blob of the image, the config among them, whether it travelled "
                 "or not.",
             ),
