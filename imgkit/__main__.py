@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import platformdirs
 
-from imgkit.client import Client
+from imgkit.client import Client, asks_itself
 from imgkit.commands import FAILED, USAGE, VERBS, Bench, parser
-from imgkit.errors import ImgkitError, InvalidReference
+from imgkit.errors import ImgkitError, InvalidReference, NotFound
+from imgkit.reference import Reference
 
 INTERRUPTED = 130
 
@@ -32,7 +34,8 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return VERBS[options.verb].does(bench, options)
     except ImgkitError as error:
-        print(f"imgkit: {_plain(str(error))}", file=sys.stderr)
+        hint = "" if live else _hint(error, options)
+        print(f"imgkit: {_plain(str(error) + hint)}", file=sys.stderr)
         return USAGE if isinstance(error, InvalidReference) else FAILED
     except KeyboardInterrupt:
         print("imgkit: stopped. What was whole has been kept.", file=sys.stderr)
@@ -40,6 +43,15 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _hint(error: ImgkitError, options: argparse.Namespace) -> str:
+    """What a learner should know of a pull from the embedded registry that found nothing."""
+    if options.verb != "pull" or not isinstance(error, NotFound):
+        return ""
+    if asks_itself(Reference.parse(options.ref).registry):
+        return ""
+    return " (The embedded registry was asked, which has samples only; --live asks the real one.)"
 
 
 def _embedded() -> Client:

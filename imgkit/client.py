@@ -145,10 +145,9 @@ class Repository:
         self.client = client
         self.domain = reference.registry
         self.path = reference.path
-        self._mirrored = client.mirror is not None and not _asked_itself(self.domain)
-        scheme = (
-            "http" if origins.is_loopback(reference.registry_host.partition(":")[0]) else "https"
-        )
+        self._mirrored = client.mirror is not None and not asks_itself(self.domain)
+        host = origins.origin(f"http://{reference.registry_host}")[1]
+        scheme = "http" if origins.is_loopback(host) else "https"
         own = f"{scheme}://{reference.registry_host}"
         self.base = (client.mirror or own).rstrip("/") if self._mirrored else own
         self._lock = threading.Lock()
@@ -343,7 +342,8 @@ class _Body:
 _AGENT: Final = f"imgkit/{__version__}"
 
 
-def _asked_itself(domain: str) -> bool:
+def asks_itself(domain: str) -> bool:
+    """Whether a registry of that name is asked itself, whatever mirror there is."""
     return ":" in domain or domain == "localhost"
 
 

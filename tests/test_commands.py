@@ -180,6 +180,11 @@ def test_an_unknown_name(verb: str, run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "root").exists()
 
 
+def test_an_unknown_sample(run: Run) -> None:
+    """What the embedded registry lacks may be in the real one, and the message says how to ask."""
+    refused(run("pull", "nobody/has:this"), "embedded registry.*--live")
+
+
 def test_no_network(run: Run) -> None:
     """Live, and nobody answers: one sentence that names the host."""
     refused(run("pull", "alpine", "--live"), r"registry-1\.docker\.io cannot be reached")

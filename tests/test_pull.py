@@ -257,6 +257,22 @@ def test_a_registry_with_a_port_is_asked_itself(tmp_path: Path) -> None:
     bench.client.session.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("redis", "https://registry-1.docker.io"),
+        ("ghcr.io/a/b", "https://ghcr.io"),
+        ("example.com:5000/a", "https://example.com:5000"),
+        ("localhost/a", "http://localhost"),
+        ("127.0.0.1:5000/a", "http://127.0.0.1:5000"),
+        ("[::1]:5000/a", "http://[::1]:5000"),
+    ],
+)
+def test_only_this_machine_is_asked_over_http(name: str, base: str) -> None:
+    """Every registry is asked over https, but for those on the loopback addresses."""
+    assert Client().repository(Reference.parse(name)).base == base
+
+
 def test_nobody_there(tmp_path: Path) -> None:
     """A port where nothing listens is one sentence with the address in it."""
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1"):
