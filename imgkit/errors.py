@@ -17,6 +17,9 @@
     │   ├── Unauthorized          ... because it wants other credentials
     │   ├── RateLimited           ... because it was asked too often
     │   └── Unreachable           ... or did not answer at all
+    ├── ExecFailed                the program of a container could not be started, as Docker says it
+    ├── CannotRun                 it needs a real machine: a foreign program, or more of a shell
+    ├── ContainerError            no container has that name, or it is not in a state for that
     ├── StoreError                the local repository, or a directory, cannot be used
     └── Stopped                   given up, because something beside it failed
 
@@ -109,6 +112,18 @@ class RateLimited(RegistryError):
 
 class Unreachable(RegistryError):
     """The registry did not answer, or stopped answering. `status` is None."""
+
+
+class ExecFailed(ImgkitError):
+    """The program could not be started. Facts: `program`, `code` (126 or 127)."""
+
+
+class CannotRun(ImgkitError):
+    """Running this needs a real machine. Facts: `what`."""
+
+
+class ContainerError(ImgkitError):
+    """No container has that name, or it is in no state for what was asked. Facts: `name`."""
 
 
 class StoreError(ImgkitError):

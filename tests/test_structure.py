@@ -35,6 +35,8 @@ MAP: Final = (
     ("unpack",),
     ("image",),
     ("store",),
+    ("script",),
+    ("shell",),
     ("challenge", "tokens", "origins", "faults", "transport", "answers"),
     ("uploads",),
     ("client", "server"),
