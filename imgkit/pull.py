@@ -37,6 +37,7 @@ from imgkit.units import size
 
 VERIFIED: Final = "Verified, kept"
 REFUSED: Final = "Refused: wrong digest"
+GIVEN_UP: Final = "Given up"
 NOT_ASKED: Final = "Not asked for"
 PIECES: Final = 12
 """Into how many pieces a blob is cut in slow motion."""
@@ -157,7 +158,8 @@ class Pull:
             if row.blob.digest == expected:
                 row.state = REFUSED
             elif row.state in (WAITING, DOWNLOADING):
-                row.state, row.done = NOT_ASKED, 0
+                asked = any(row.blob.digest in exchange.url for exchange in self.requests)
+                row.state, row.done = GIVEN_UP if asked else NOT_ASKED, 0
         self.outcome = f"{'Refused' if refused else 'Not pulled'}: {error}"
 
     def said(self) -> Sequence[tuple[str, str]]:
