@@ -1,0 +1,442 @@
+"""A writable overlay mount, in Python: lower trees, an upper tree, and the calls of a kernel.
+
+Every call does what Linux does on an overlay mount for root, and raises the `OSError` that Linux
+gives; `tests/test_kernel.py` holds it against the kernel itself. Paths are taken from the root of
+the mount; symlinks and `..` never lead out of it.
+
+>>> from imgkit.inode import tree
+>>> mount = Mount([tree({"etc/motd": b"hello"})])
+>>> mount.write("/etc/motd", b", world", append=True)
+>>> mount.read("/etc/motd")
+b'hello, world'
+>>> mount.changes()
+[('C', '/etc/motd')]
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import stat
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
+
+from imgkit import changeset
+from imgkit.entry import Entry, Kind
+from imgkit.inode import Inode, folder
+from imgkit.layer import Layer
+from imgkit.stack import stack
+from imgkit.union import PATH_MAX, Dentry, Found, Trace, fail
+from imgkit.upper import Effect, Upper
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What `stat` says; `ino` is the same for names of one inode, sizes are in bytes."""
+
+    kind: Kind
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime_ns: int
+    nlink: int
+    device: tuple[int, int]
+    ino: int
+
+
+class Step(NamedTuple):
+    """A call that was made: what it gave, or its errno, and what it changed in upper."""
+
+    call: str
+    arguments: tuple[object, ...]
+    result: object
+    errno: int
+    effects: tuple[Effect, ...]
+
+    @property
+    def copied(self) -> int:
+        """Bytes of content that were copied up."""
+        return sum(effect.copied for effect in self.effects)
+
+    def __str__(self) -> str:
+        said = errno.errorcode[self.errno] if self.errno else "" if self.result is None else "..."
+        return f"{self.call}({', '.join(map(repr, self.arguments))}) {said}".rstrip()
+
+
+def _call(
+    function: Callable[Concatenate[Mount, P], T],
+) -> Callable[Concatenate[Mount, P], T]:
+    """A call of the mount, kept in its `steps`."""
+
+    @functools.wraps(function)
+    def called(self: Mount, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        self.overlay.effects = []
+        result, number = None, 0
+        try:
+            result = function(self, *args, **kwargs)
+        except OSError as error:
+            number = error.errno or 0
+            raise
+        finally:
+            given = (*args, *kwargs.values())
+            step = Step(function.__name__, given, result, number, tuple(self.overlay.effects))
+            self.copied += step.copied
+            if self.steps is not None:
+                self.steps.append(step)
+        return result
+
+    return called
+
+
+class Mount:
+    """The merged view of lower trees, base first, under an upper tree that takes the changes.
+
+    A lower is a `Layer`, or a tree of inodes. `steps`, if a list is given, gets every call made.
+    """
+
+    def __init__(
+        self,
+        lowers: Sequence[Layer | Inode],
+        upper: Inode | None = None,
+        *,
+        redirect_dir: bool = False,
+        clock: Callable[[], int] = time.time_ns,
+        steps: list[Step] | None = None,
+    ) -> None:
+        trees = stack(lowers)
+        above = upper or (trees[-1].copy() if trees else folder())
+        self.overlay = Upper(trees, above, redirect_dir=redirect_dir, clock=clock)
+        self.steps = steps
+        self.copied = 0
+        """Bytes of content that were copied up, by all calls."""
+
+    @property
+    def upper(self) -> Inode:
+        """The tree with all that was changed."""
+        return self.overlay.upper
+
+    @property
+    def lowers(self) -> tuple[Inode, ...]:
+        """The trees below, base first."""
+        return self.overlay.lowers
+
+    def upper_entries(self) -> list[tuple[Entry, bytes]]:
+        """What was changed, as the entries of a layer."""
+        return changeset.entries(self.overlay)
+
+    def changes(self) -> list[tuple[str, str]]:
+        """What was changed, as `docker diff` lists it: "A" added, "C" changed, "D" deleted."""
+        return changeset.changes(self.overlay)
+
+    # Asking
+
+    @_call
+    def lookup(self, path: str, *, follow: bool = False) -> Trace:
+        """Each tree that is asked on the way to a path, what it has there, and why it goes on."""
+        trace: Trace = []
+        self.overlay.find(path, follow=follow, trace=trace)
+        return trace
+
+    def exists(self, path: str, *, follow: bool = True) -> bool:
+        """Whether something is there."""
+        try:
+            self._get(path, follow)
+        except OSError:
+            return False
+        return True
+
+    @_call
+    def stat(self, path: str, follow: bool = True) -> Stat:
+        """What is there; of a symlink itself only if not `follow`."""
+        dentry, inode = self._get(path, follow)
+        size = len(inode.link.encode("utf-8", "surrogateescape")) or inode.size
+        return Stat(
+            inode.kind,
+            inode.mode,
+            inode.uid,
+            inode.gid,
+            size,
+            inode.mtime_ns,
+            1 if dentry.is_merged else inode.nlink,
+            inode.device,
+            id(inode),
+        )
+
+    @_call
+    def readdir(self, path: str) -> list[str]:
+        """The names in a directory, in order.
+
+        Where nothing merges nothing is left out: whiteouts then show, though nothing is there.
+        """
+        dentry, inode = self._get(path, True)
+        if not inode.is_dir:
+            fail(errno.ENOTDIR, path)
+        return sorted(
+            name for name, gone in dentry.names().items() if not (gone and dentry.is_merged)
+        )
+
+    @_call
+    def readlink(self, path: str) -> str:
+        """The text of a symlink."""
+        _, inode = self._get(path, False)
+        if inode.kind is not Kind.SYMLINK:
+            fail(errno.EINVAL, path)
+        return inode.link
+
+    @_call
+    def read(self, path: str) -> bytes:
+        """The content of a file."""
+        _, inode = self._get(path, True)
+        if inode.is_dir:
+            fail(errno.EISDIR, path)
+        if inode.kind in (Kind.CHAR, Kind.BLOCK):
+            fail(errno.ENXIO, path)
+        return inode.read()
+
+    @_call
+    def getxattr(self, path: str, name: str, *, follow: bool = True) -> bytes:
+        """The value of an extended attribute."""
+        _, inode = self._get(path, follow)
+        if name not in inode.xattrs:
+            fail(errno.ENODATA, path)
+        return inode.xattrs[name]
+
+    # Writing files
+
+    @_call
+    def open(
+        self,
+        path: str,
+        *,
+        create: bool = False,
+        exclusive: bool = False,
+        truncate: bool = False,
+        mode: int = 0o644,
+    ) -> None:
+        """Open for writing, and close: enough for a copy-up. The flags are those of open(2)."""
+        self._open(path, create, exclusive, truncate, mode)
+
+    @_call
+    def write(self, path: str, data: bytes, append: bool = False, mode: int = 0o644) -> None:
+        """Write all of a file, or to its end; one that is not there is made with that mode."""
+        inode = self._open(path, True, False, not append, mode)
+        if data:
+            inode.fill(inode.read() + data)
+            inode.mtime_ns = self.overlay.clock()
+
+    @_call
+    def truncate(self, path: str, size: int = 0) -> None:
+        """Cut or extend a file to that many bytes."""
+        dentry, inode = self._get(path, True)
+        if inode.kind is not Kind.FILE:
+            fail(errno.EISDIR if inode.is_dir else errno.EINVAL, path)
+        if size < 0:
+            fail(errno.EINVAL, path)
+        inode = self.overlay.up(dentry)
+        if size != inode.size:
+            inode.fill(inode.read()[:size].ljust(size, b"\0"))
+            inode.mtime_ns = self.overlay.clock()
+
+    def _open(self, path: str, create: bool, exclusive: bool, truncate: bool, mode: int) -> Inode:
+        """The inode in upper of a file that is opened for writing."""
+        found = self.overlay.find(path, follow=not (create and exclusive))
+        inode = found.dentry.inode
+        if create and found.slash and found.name:
+            fail(errno.EISDIR, path)
+        if inode is None:
+            if not create:
+                fail(errno.ENOENT, path)
+            return self._make(found.dentry, Inode(Kind.FILE, mode & 0o7777))
+        if create and exclusive:
+            fail(errno.EEXIST, path)
+        if inode.is_dir:
+            fail(errno.EISDIR, path)
+        if found.slash:
+            fail(errno.ENOTDIR, path)
+        if inode.kind is not Kind.FILE:
+            fail(errno.ENXIO, path)
+        inode = self.overlay.up(found.dentry, content=not truncate)
+        if truncate:
+            inode.fill(b"")
+            inode.mtime_ns = self.overlay.clock()
+        return inode
+
+    # Names
+
+    @_call
+    def mkdir(self, path: str, mode: int = 0o755) -> None:
+        """Make a directory."""
+        self._make(self._free(path, folder=True), Inode(Kind.DIR, mode & 0o1777))
+
+    @_call
+    def symlink(self, text: str, path: str) -> None:
+        """Make a symlink with that text."""
+        if not text or len(text.encode("utf-8", "surrogateescape")) >= PATH_MAX:
+            fail(errno.ENAMETOOLONG if text else errno.ENOENT, path)
+        self._make(self._free(path), Inode(Kind.SYMLINK, 0o777, link=text))
+
+    @_call
+    def mknod(
+        self, path: str, kind: Kind = Kind.FIFO, device: tuple[int, int] = (0, 0), mode: int = 0o644
+    ) -> None:
+        """Make a fifo or a device; never a whiteout, the character device 0:0."""
+        dentry = self._free(path)
+        inode = Inode(kind, mode & 0o7777, device=device)
+        if inode.is_whiteout:
+            fail(errno.EPERM, path)
+        self._make(dentry, inode)
+
+    @_call
+    def link(self, old: str, new: str) -> None:
+        """Give a file a second name; a symlink itself, not what it leads to."""
+        dentry, inode = self._get(old, False)
+        free = self._free(new)
+        if inode.is_dir:
+            fail(errno.EPERM, new)
+        self.overlay.make(free, self.overlay.up(dentry))
+
+    @_call
+    def unlink(self, path: str) -> None:
+        """Take away a name of anything but a directory."""
+        found = self.overlay.find(path, follow=False)
+        if found.name in ("", ".", ".."):
+            fail(errno.EISDIR, path)
+        inode = self._there(found, path)
+        if inode.is_dir or found.slash:
+            fail(errno.EISDIR if inode.is_dir else errno.ENOTDIR, path)
+        self.overlay.remove(found.dentry)
+
+    @_call
+    def rmdir(self, path: str) -> None:
+        """Take away an empty directory."""
+        found = self.overlay.find(path, follow=False)
+        special = {"": errno.EBUSY, ".": errno.EINVAL, "..": errno.ENOTEMPTY}
+        if found.name in special:
+            fail(special[found.name], path)
+        if not self._there(found, path).is_dir:
+            fail(errno.ENOTDIR, path)
+        self.overlay.remove(found.dentry)
+
+    @_call
+    def rename(self, old: str, new: str) -> None:
+        """Give what is at `old` the name `new`, in place of what is there."""
+        source = self.overlay.find(old, follow=False)
+        target = self.overlay.find(new, follow=False)
+        if {source.name, target.name} & {"", ".", ".."}:
+            fail(errno.EBUSY, old)
+        inode = self._there(source, old)
+        there = target.dentry.inode
+        if not inode.is_dir and (source.slash or target.slash):
+            fail(errno.ENOTDIR, old)
+        if _within(target.parent, source.dentry):
+            fail(errno.EINVAL, old)
+        if _within(source.parent, target.dentry):
+            fail(errno.ENOTEMPTY, new)
+        if inode is there and (source.dentry.upper or source.dentry.path == target.dentry.path):
+            return
+        if there and inode.is_dir != there.is_dir:
+            fail(errno.EISDIR if there.is_dir else errno.ENOTDIR, new)
+        self.overlay.rename(source.dentry, target.dentry)
+
+    def _free(self, path: str, *, folder: bool = False) -> Dentry:
+        """The name to be made at a path, where nothing is yet."""
+        found = self.overlay.find(path, follow=False)
+        if found.name in ("", ".", "..") or found.dentry.inode:
+            fail(errno.EEXIST, path)
+        if found.slash and not folder:
+            fail(errno.ENOENT, path)
+        return found.dentry
+
+    def _make(self, dentry: Dentry, inode: Inode) -> Inode:
+        """Make a new inode, now; in a set-group-ID directory it gets that group."""
+        assert dentry.parent
+        above = dentry.parent.inode
+        assert above
+        if above.mode & stat.S_ISGID:
+            inode.gid = above.gid
+            inode.mode |= stat.S_ISGID if inode.is_dir else 0
+        inode.mtime_ns = self.overlay.clock()
+        self.overlay.make(dentry, inode)
+        return inode
+
+    # Attributes
+
+    @_call
+    def chmod(self, path: str, mode: int) -> None:
+        """Change the mode; symlinks are followed."""
+        self._change(path, "mode").mode = mode & 0o7777
+
+    @_call
+    def chown(self, path: str, uid: int, gid: int, *, follow: bool = True) -> None:
+        """Change owner and group, -1 for neither; what ran as its owner no longer does."""
+        inode = self._change(path, "owner", follow)
+        inode.uid = inode.uid if uid == -1 else uid
+        inode.gid = inode.gid if gid == -1 else gid
+        if not inode.is_dir:
+            group = stat.S_ISGID if inode.mode & stat.S_IXGRP else 0
+            inode.mode &= ~(stat.S_ISUID | group)
+
+    @_call
+    def utime(self, path: str, mtime_ns: int, *, follow: bool = True) -> None:
+        """Change the time of the last change, in nanoseconds since 1970."""
+        self._change(path, "mtime", follow).mtime_ns = mtime_ns
+
+    @_call
+    def setxattr(self, path: str, name: str, value: bytes) -> None:
+        """Set an extended attribute of a file or directory."""
+        self._check_xattr(path, name)
+        self._change(path, name).xattrs[name] = value
+
+    @_call
+    def removexattr(self, path: str, name: str) -> None:
+        """Take an extended attribute away."""
+        if name not in self._check_xattr(path, name).xattrs:
+            fail(errno.ENODATA, path)
+        del self._change(path, name).xattrs[name]
+
+    def _check_xattr(self, path: str, name: str) -> Inode:
+        """What is at a path, if it can have an extended attribute of that name."""
+        _, inode = self._get(path, True)
+        if not name.startswith("user."):
+            fail(errno.EOPNOTSUPP, path)
+        if inode.kind not in (Kind.FILE, Kind.DIR):
+            fail(errno.EPERM, path)
+        return inode
+
+    def _change(self, path: str, what: str, follow: bool = True) -> Inode:
+        """The inode in upper whose attributes are to be changed."""
+        dentry, _ = self._get(path, follow)
+        inode = self.overlay.up(dentry)
+        self.overlay.note(f"{what} changed", dentry)
+        return inode
+
+    # Paths
+
+    def _get(self, path: str, follow: bool) -> tuple[Dentry, Inode]:
+        """What is at a path; after a slash at its end, only a directory."""
+        found = self.overlay.find(path, follow=follow or path.endswith("/"))
+        inode = self._there(found, path)
+        if found.slash and not inode.is_dir:
+            fail(errno.ENOTDIR, path)
+        return found.dentry, inode
+
+    @staticmethod
+    def _there(found: Found, path: str) -> Inode:
+        inode = found.dentry.inode
+        if inode is None:
+            fail(errno.ENOENT, path)
+        return inode
+
+
+def _within(dentry: Dentry, folder: Dentry) -> bool:
+    """Whether `dentry` is that directory, or below it."""
+    at: Dentry | None = dentry
+    while at and at.path != folder.path:
+        at = at.parent
+    return at is not None
