@@ -10,6 +10,8 @@
     │   └── UnsupportedMediaType
     ├── InvalidLayer              a tar stream that breaks a rule, with its offset
     │   └── UnsafePath            ... by naming something outside of the root
+    ├── InvalidDockerfile         a line of a Dockerfile that says nothing we can do
+    ├── BuildFailed               a step of a build that could not be carried out
     ├── LimitExceeded             more than an honest image ever needs
     ├── NotFound                  nothing has that name or digest
     │   └── NoMatchingPlatform    the image exists, but not for this machine
@@ -84,6 +86,14 @@ class InvalidLayer(ImgkitError):
 
 class UnsafePath(InvalidLayer):
     """An entry names something outside of the root it is unpacked to."""
+
+
+class InvalidDockerfile(ImgkitError):
+    """A line of a Dockerfile cannot be carried out as it is. Facts: `line` (from 1), `text`."""
+
+
+class BuildFailed(ImgkitError):
+    """A step of a build could not be carried out. Facts: `line`, `text`, `code` (of a command)."""
 
 
 class LimitExceeded(ImgkitError):
