@@ -18,8 +18,11 @@ class Overlay:
         self.layers: Sequence[Layer] = tuple(layers)
         self.root = implied("", 0)
         self._past: Past = {}
+        notes: list[str] = []
         for number, layer in enumerate(self.layers):
-            apply(layer, number, self.root, self._past)
+            apply(layer, number, self.root, self._past, notes)
+        self.notes = tuple(notes)
+        """Sentences about what other engines would show otherwise; nothing of it is broken."""
 
     def __repr__(self) -> str:
         return f"<Overlay of {len(self.layers)} layers: {len(self.paths)} paths>"

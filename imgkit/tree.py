@@ -12,6 +12,8 @@ Where the specification is silent:
 - a path through a *file* of a lower layer makes a directory of it;
 - directories that no entry speaks of are made, with mode 0755, owned by root;
 - a device 0:0, which overlayfs would take for a whiteout, is a device.
+
+Where engines are known to do otherwise in these, a sentence says so: the notes.
 """
 
 from __future__ import annotations
@@ -127,21 +129,25 @@ def resolve(
     return trail[-1]
 
 
-def apply(layer: Layer, number: int, root: Node, past: Past) -> None:
+def apply(
+    layer: Layer, number: int, root: Node, past: Past, notes: list[str] | None = None
+) -> None:
     """Apply a layer, numbered from the base up, to the tree below `root`.
 
-    `past` gets what became of each path that was there before, or is there again. Raises
-    `InvalidLayer` for entries that contradict each other or the tree.
+    `past` gets what became of each path that was there before, or is there again; `notes` gets a
+    sentence for what other engines show otherwise. Raises `InvalidLayer` for entries that
+    contradict each other or the tree.
     """
-    _Application(layer, number, root, past).run()
+    _Application(layer, number, root, past, [] if notes is None else notes).run()
 
 
 class _Application:
     """One layer being applied to the tree of those below it."""
 
-    def __init__(self, layer: Layer, number: int, root: Node, past: Past) -> None:
+    def __init__(self, layer: Layer, number: int, root: Node, past: Past, notes: list[str]) -> None:
         self.root = root
         self.past = past
+        self.notes = notes
         self.layer = layer
         self.number = number
         self._folder: tuple[str, Node] | None = None
@@ -161,10 +167,12 @@ class _Application:
         for path in sorted(self.layer.whiteouts):
             folder, _, name = path.rpartition("/")
             parent = resolve(self.root, folder, self._below)
+            self._note_symlink(folder, parent)
             if parent and name in parent.children:
                 self._remove(parent.children.pop(name), DELETED)
         for path in sorted(self.layer.opaques):
             if parent := resolve(self.root, path, self._below):
+                self._note_symlink(path, parent)
                 for name in list(parent.children):
                     self._remove(parent.children.pop(name), HIDDEN)
 
@@ -180,6 +188,19 @@ class _Application:
         self._note(node, what)
         for child in node.walk():
             self._note(child, what)
+
+    def _note_symlink(self, path: str, found: Node | None) -> None:
+        if found and found.path != path:
+            self._say(
+                f"/{path} leads through a symlink, and is taken as /{found.path}. Overlay engines "
+                "differ: Docker with overlay2 would make a directory in place of a symlink of the "
+                "layers below, because it unpacks each layer alone."
+            )
+
+    def _say(self, sentence: str) -> None:
+        sentence = f"Layer {self.number}: {sentence}"
+        if sentence not in self.notes[-1:]:
+            self.notes.append(sentence)
 
     def _note(self, node: Node, what: str) -> None:
         """Remember what became of a path that was there before."""
@@ -203,6 +224,11 @@ class _Application:
             old.entry, old.layer, old.implied = entry, self.number, False
             return
         node = Node(parent.within(name), entry, self.number, linked=linked)
+        if entry.kind is Kind.CHAR and not (entry.major or entry.minor):
+            self._say(
+                f"/{node.path} is a character device 0:0, and is shown as one. Overlay engines "
+                "differ: it would act as a whiteout, because to overlayfs it is one."
+            )
         self._put(parent, name, node, old, entry)
 
     def _directory(self, path: str, entry: Entry) -> Node:
@@ -210,6 +236,7 @@ class _Application:
         found = resolve(self.root, path, lambda parent, name: self._enter(parent, name, entry))
         if found is None:
             refuse("its path goes through symlinks in a circle", entry.offset, entry.path)
+        self._note_symlink(path, found)
         return found
 
     def _enter(self, parent: Node, name: str, entry: Entry) -> Node:
@@ -218,6 +245,11 @@ class _Application:
         if child and child.kind in (Kind.DIR, Kind.SYMLINK):
             return child
         made = implied(parent.within(name), self.number)
+        if child:
+            self._say(
+                f"/{made.path} was a {child.kind} and becomes a directory, because this layer has "
+                "something in it. Engines that apply the layers into one tree refuse that."
+            )
         self._put(parent, name, made, child, entry)
         return made
 

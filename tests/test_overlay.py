@@ -185,6 +185,29 @@ def test_whiteouts_never_hide_their_own_layer() -> None:
     assert "keep" not in overlay
 
 
+NOTED: Final[dict[str, tuple[Content, str]]] = {
+    "O a file": (file("lnk/w"), "Layer 1: /lnk leads through a symlink, and is taken as /real. "),
+    "R a whiteout": (file("lnk/.wh.r"), "Layer 1: /lnk leads through a symlink, and is taken as "),
+    "opaque": (file(f"abslnk/{OPAQUE}"), "Layer 1: /abslnk leads through a symlink, and is taken"),
+    "Q": (file("f/x"), "Layer 1: /f was a file and becomes a directory, because this layer has "),
+    "ZA": ((Entry("d/old", Kind.CHAR), b""), "Layer 1: /d/old is a character device 0:0, and is "),
+}
+
+
+@pytest.mark.parametrize("case", NOTED)
+def test_what_engines_do_otherwise_is_noted(case: str) -> None:
+    """A layer that the specification is silent about is applied, with a sentence about it."""
+    entry, sentence = NOTED[case]
+    [note] = merged(BASE, (entry, file("g"))).notes
+    assert note.startswith(sentence)
+
+
+def test_a_layer_that_all_engines_show_alike_has_no_notes() -> None:
+    """Replacing a symlink or a file by an entry of its own is nothing to speak of."""
+    assert merged(BASE, (folder("lnk"), file("lnk/x"), folder("f"), file("f/x"))).notes == ()
+    assert merged(((Entry("null", Kind.CHAR, major=1, minor=3), b""),)).notes == ()
+
+
 def test_each_path_knows_its_layer() -> None:
     """A path comes from the topmost layer that has an entry for it."""
     overlay = merged(BASE, (folder("d", 0o700), NEW), (file("f", b"changed"),))
