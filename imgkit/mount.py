@@ -27,8 +27,9 @@ from imgkit import changeset
 from imgkit.entry import Entry, Kind
 from imgkit.inode import Inode, folder
 from imgkit.layer import Layer
+from imgkit.paths import PATH_MAX, SPECIAL, Found, Walk
 from imgkit.stack import stack
-from imgkit.union import PATH_MAX, Dentry, Found, Trace, fail
+from imgkit.union import Dentry, Trace, fail
 from imgkit.upper import Effect, Upper
 
 P = ParamSpec("P")
@@ -140,7 +141,7 @@ class Mount:
     def lookup(self, path: str, *, follow: bool = False) -> Trace:
         """Each tree that is asked on the way to a path, what it has there, and why it goes on."""
         trace: Trace = []
-        self.overlay.find(path, follow=follow, trace=trace)
+        Walk(self.overlay, path, trace).find(follow=follow)
         return trace
 
     def exists(self, path: str, *, follow: bool = True) -> bool:
@@ -233,11 +234,11 @@ class Mount:
     @_call
     def truncate(self, path: str, size: int = 0) -> None:
         """Cut or extend a file to that many bytes."""
+        if size < 0:
+            fail(errno.EINVAL, path)
         dentry, inode = self._get(path, True)
         if inode.kind is not Kind.FILE:
             fail(errno.EISDIR if inode.is_dir else errno.EINVAL, path)
-        if size < 0:
-            fail(errno.EINVAL, path)
         inode = self.overlay.up(dentry)
         if size != inode.size:
             inode.fill(inode.read()[:size].ljust(size, b"\0"))
@@ -245,8 +246,8 @@ class Mount:
 
     def _open(self, path: str, create: bool, exclusive: bool, truncate: bool, mode: int) -> Inode:
         """The inode in upper of a file that is opened for writing."""
-        found = self.overlay.find(path, follow=not (create and exclusive))
-        inode = found.dentry.inode
+        found = self._find(path, not (create and exclusive))
+        inode = found.inode
         if create and found.slash and found.name:
             fail(errno.EISDIR, path)
         if inode is None:
@@ -304,8 +305,8 @@ class Mount:
     @_call
     def unlink(self, path: str) -> None:
         """Take away a name of anything but a directory."""
-        found = self.overlay.find(path, follow=False)
-        if found.name in ("", ".", ".."):
+        found = self._find(path)
+        if found.name in SPECIAL:
             fail(errno.EISDIR, path)
         inode = self._there(found, path)
         if inode.is_dir or found.slash:
@@ -315,7 +316,7 @@ class Mount:
     @_call
     def rmdir(self, path: str) -> None:
         """Take away an empty directory."""
-        found = self.overlay.find(path, follow=False)
+        found = self._find(path)
         special = {"": errno.EBUSY, ".": errno.EINVAL, "..": errno.ENOTEMPTY}
         if found.name in special:
             fail(special[found.name], path)
@@ -326,28 +327,34 @@ class Mount:
     @_call
     def rename(self, old: str, new: str) -> None:
         """Give what is at `old` the name `new`, in place of what is there."""
-        source = self.overlay.find(old, follow=False)
-        target = self.overlay.find(new, follow=False)
-        if {source.name, target.name} & {"", ".", ".."}:
+        walks = Walk(self.overlay, old), Walk(self.overlay, new)
+        places = [walk.place() for walk in walks]
+        if any(place.name in SPECIAL for place in places):
             fail(errno.EBUSY, old)
+        source = walks[0].look(places[0])
         inode = self._there(source, old)
-        there = target.dentry.inode
-        if not inode.is_dir and (source.slash or target.slash):
+        target = walks[1].look(places[1])
+        self._check_rename(source, target, old, new)
+        if inode is not target.inode or not (source.dentry.upper or _same(source, target)):
+            self.overlay.rename(source.dentry, target.dentry)
+
+    @staticmethod
+    def _check_rename(source: Found, target: Found, old: str, new: str) -> None:
+        """Refuse what makes no sense whatever the filesystem, in the order of Linux."""
+        is_dir = source.dentry.is_dir
+        if not is_dir and (source.slash or target.slash):
             fail(errno.ENOTDIR, old)
-        if _within(target.parent, source.dentry):
+        if target.dentry.is_within(source.dentry) and not _same(source, target):
             fail(errno.EINVAL, old)
-        if _within(source.parent, target.dentry):
+        if source.dentry.is_within(target.dentry) and not _same(source, target):
             fail(errno.ENOTEMPTY, new)
-        if inode is there and (source.dentry.upper or source.dentry.path == target.dentry.path):
-            return
-        if there and inode.is_dir != there.is_dir:
-            fail(errno.EISDIR if there.is_dir else errno.ENOTDIR, new)
-        self.overlay.rename(source.dentry, target.dentry)
+        if target.inode and is_dir != target.dentry.is_dir:
+            fail(errno.EISDIR if target.dentry.is_dir else errno.ENOTDIR, new)
 
     def _free(self, path: str, *, folder: bool = False) -> Dentry:
         """The name to be made at a path, where nothing is yet."""
-        found = self.overlay.find(path, follow=False)
-        if found.name in ("", ".", "..") or found.dentry.inode:
+        found = self._find(path)
+        if found.name in SPECIAL or found.inode:
             fail(errno.EEXIST, path)
         if found.slash and not folder:
             fail(errno.ENOENT, path)
@@ -420,23 +427,21 @@ class Mount:
 
     def _get(self, path: str, follow: bool) -> tuple[Dentry, Inode]:
         """What is at a path; after a slash at its end, only a directory."""
-        found = self.overlay.find(path, follow=follow or path.endswith("/"))
+        found = self._find(path, follow or path.endswith("/"))
         inode = self._there(found, path)
         if found.slash and not inode.is_dir:
             fail(errno.ENOTDIR, path)
         return found.dentry, inode
 
+    def _find(self, path: str, follow: bool = False) -> Found:
+        return Walk(self.overlay, path).find(follow=follow)
+
     @staticmethod
     def _there(found: Found, path: str) -> Inode:
-        inode = found.dentry.inode
-        if inode is None:
+        if found.inode is None:
             fail(errno.ENOENT, path)
-        return inode
+        return found.inode
 
 
-def _within(dentry: Dentry, folder: Dentry) -> bool:
-    """Whether `dentry` is that directory, or below it."""
-    at: Dentry | None = dentry
-    while at and at.path != folder.path:
-        at = at.parent
-    return at is not None
+def _same(one: Found, other: Found) -> bool:
+    return one.dentry.path == other.dentry.path

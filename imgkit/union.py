@@ -2,7 +2,7 @@
 
 The trees are asked from the top. A whiteout, anything but a directory, and an opaque directory end
 the search; a directory goes on, to be merged with the directories of that name below. Symlinks are
-never followed for merging: that is done afterwards, in the merged view.
+never followed for merging: that is done afterwards, in the merged view (see `paths`).
 """
 
 from __future__ import annotations
@@ -13,15 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn
 
-from imgkit.entry import Kind, encode
+from imgkit.entry import encode
 from imgkit.inode import Inode
 
 NAME_MAX: Final = 255
-PATH_MAX: Final = 4096
-"""Bytes of a name, and of a path with the zero byte that ends it."""
-
-LINKS_MAX: Final = 40
-"""Symlinks followed on the way to one file."""
+"""Bytes of a name."""
 
 
 class Ask(NamedTuple):
@@ -78,6 +74,13 @@ class Dentry:
     def is_upper_only(self) -> bool:
         return self.upper is not None and not self.lowers
 
+    def is_within(self, other: Dentry) -> bool:
+        """Whether it is that directory, or below it."""
+        at: Dentry | None = self
+        while at and at.path != other.path:
+            at = at.parent
+        return at is not None
+
     def trees(self, top: int) -> list[tuple[int, Inode]]:
         """What is here in each tree, topmost first; `top` is the number of the upper one."""
         return [(top, self.upper), *self.lowers] if self.upper else list(self.lowers)
@@ -89,15 +92,6 @@ class Dentry:
             for name in inode.children:
                 found.setdefault(name, inode.hides(name))
         return found
-
-
-class Found(NamedTuple):
-    """Where a path leads: a name (it may be "", "." or "..") in a directory, and what has it."""
-
-    parent: Dentry
-    name: str
-    slash: bool
-    dentry: Dentry
 
 
 def fail(number: int, path: str) -> NoReturn:
@@ -174,42 +168,3 @@ class Union:
         if inode.is_opaque or opaque:
             return inode, answer("opaque directory", False, "it is opaque: nothing below shows")
         return inode, answer("directory", True, "directories of the same name merge")
-
-    def find(self, path: str, *, follow: bool, trace: Trace | None = None) -> Found:
-        """Where a path leads, the last symlink followed if `follow`; the last name may be free.
-
-        Raises the `OSError` of the way there: ENOENT, ENOTDIR, ELOOP or ENAMETOOLONG.
-        """
-        if not path or len(encode(path)) >= PATH_MAX:
-            fail(errno.ENAMETOOLONG if path else errno.ENOENT, path)
-        at = self.root
-        ahead, slash, links = _split(path), path.endswith("/"), 0
-        found = Found(at, "", slash, at)
-        while ahead:
-            name = ahead.pop()
-            if not at.is_dir:
-                fail(errno.ENOTDIR if at.inode else errno.ENOENT, path)
-            dentry = self._step(at, name, trace)
-            found = Found(at, name, slash, dentry)
-            inode = dentry.inode
-            if inode and inode.kind is Kind.SYMLINK and (ahead or follow):
-                links += 1
-                if links > LINKS_MAX:
-                    fail(errno.ELOOP, path)
-                slash = slash or (not ahead and inode.link.endswith("/"))
-                at = self.root if inode.link.startswith("/") else at
-                ahead += _split(inode.link)
-                found = Found(at, "", slash, at)
-            else:
-                at = dentry
-        return found
-
-    def _step(self, at: Dentry, name: str, trace: Trace | None) -> Dentry:
-        if name == ".":
-            return at
-        return at.parent or at if name == ".." else self.child(at, name, trace)
-
-
-def _split(path: str) -> list[str]:
-    """The names in a path, the last one first."""
-    return [part for part in reversed(path.split("/")) if part]
