@@ -12,12 +12,14 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Request, Response
 
 from imgkit import errors
+from imgkit.digest import Digest
 from imgkit.errors import ImgkitError, RegistryError
 from imgkit.reference import DOCKER_HUB, Reference
 
@@ -49,10 +51,17 @@ class Asked(Request):
             )
         return found
 
+    def address(self, kind: str, rest: str) -> str:
+        """Where something else of this repository is: a path, with the query that it needs."""
+        query = f"?{urlencode({'ns': self.args['ns']})}" if "ns" in self.args else ""
+        return f"/v2/{self.name}/{kind}/{rest}{query}"
+
     @property
     def action(self) -> str:
-        """What a token must allow."""
-        return "pull" if self.method in ("GET", "HEAD") else "push"
+        """What a token must allow; giving up an upload is part of pushing it."""
+        if self.method in ("GET", "HEAD"):
+            return "pull"
+        return "delete" if self.method == "DELETE" and "/uploads/" not in self.path else "push"
 
     @property
     def token(self) -> str | None:
@@ -65,6 +74,12 @@ def json_answer(data: Any, status: int = 200, headers: Mapping[str, str] | None 
     """The answer with this document as its body."""
     body = json.dumps(data) + "\n"
     return Response(body, status, headers, content_type="application/json")
+
+
+def created(request: Asked, kind: str, digest: Digest) -> Response:
+    """The answer that says where to find what was pushed."""
+    headers = {"Location": request.address(kind, digest), "Docker-Content-Digest": digest}
+    return Response(status=201, headers=headers)
 
 
 def refused(

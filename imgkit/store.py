@@ -27,7 +27,7 @@ from typing import Final, Self
 from filelock import FileLock
 
 from imgkit import document
-from imgkit.digest import Digest, Digester, Readable, VerifyingReader
+from imgkit.digest import Digest, Digester, Readable, VerifyingReader, digest_of_stream
 from imgkit.errors import DigestMismatch, ImgkitError, InvalidDigest, NotFound, StoreError
 from imgkit.image import Image
 from imgkit.layer import Layer
@@ -303,6 +303,8 @@ class Ingest:
         takes the caller's word, who has verified the bytes already.
         """
         actual = self._digester.digest() if self._digester else expected
+        if actual and expected and actual.algorithm != expected.algorithm:
+            actual = self._digest_again(expected.algorithm)
         if actual is None or (expected is not None and actual != expected):
             raise DigestMismatch(
                 f"expected {expected}, but the bytes have the digest {actual}; they were not kept",
@@ -312,6 +314,13 @@ class Ingest:
             )
         self.move(self._store.path(actual))
         return actual
+
+    def _digest_again(self, algorithm: str) -> Digest:
+        """The digest by another algorithm than was announced; the file is read once more."""
+        with _disk(self.path):
+            self._file.flush()
+            with self.path.open("rb") as file:
+                return digest_of_stream(file, algorithm)
 
     def move(self, target: Path) -> None:
         """Afterwards the file is at `target`, on the disk, in one step."""

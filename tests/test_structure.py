@@ -37,6 +37,7 @@ MAP: Final = (
     ("paths", "upper", "changeset"),
     ("mount", "facts"),
     ("kernel", "witness"),
+    ("lowers", "marks"),
     ("extract",),
     ("unpack",),
     ("image",),
