@@ -7,67 +7,36 @@ One pull asks for:
     GET /v2/<name>/manifests/<tag>         an index or a manifest, by name
     GET /v2/<name>/manifests/<digest>      the manifest for our platform
     GET /v2/<name>/blobs/<digest>          the config, then each layer
-
-`requests` carries the bytes; what it would do by itself (follow redirects with our credentials,
-read ~/.netrc, decode bodies) is switched off, because each of these breaks a promise made here.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import Final, NoReturn
 from urllib.parse import urlencode
 
 import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
 
-from imgkit import __version__, challenge, document, origins
+from imgkit import challenge, document, origins
 from imgkit.challenge import Challenge, Token
-from imgkit.digest import Digest, VerifyingReader
-from imgkit.errors import (
-    ImgkitError,
-    LimitExceeded,
-    NotFound,
-    RateLimited,
-    RegistryError,
-    Unauthorized,
-    Unreachable,
-)
+from imgkit.digest import CHUNK, Digest, VerifyingReader
+from imgkit.download import Body, Download
+from imgkit.errors import ImgkitError, LimitExceeded, RegistryError, Unreachable
 from imgkit.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, parse
+from imgkit.patience import Patience
 from imgkit.reference import Reference
+from imgkit.refusals import ERROR_LIMIT, refuse
+from imgkit.wire import Exchange, Wire
 
-REDIRECTS: Final = 5
-"""How often one request may be sent on to another address."""
-TIMEOUT: Final = (10.0, 30.0)
-"""Seconds to wait for a connection, and for the next bytes of an answer."""
-ERROR_LIMIT: Final = 64 << 10
-"""Bytes that are read of an answer that only says what went wrong."""
+__all__ = ["Client", "Exchange", "Repository", "asks_itself"]
 
-_MOVED: Final = (301, 302, 303, 307, 308)
 _DOCUMENT_TYPES: Final = (*INDEX_TYPES, *MANIFEST_TYPES)
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One request and how it was answered; `size` is the announced length in bytes, if any."""
-
-    method: str
-    url: str
-    status: int
-    size: int | None = None
-    note: str = ""
-
-
-class Client:
-    """Talks to registries: one connection pool, and the tokens got so far.
+class Client(Wire):
+    """Talks to registries: one connection pool for all of them.
 
     `mirror` is the address of a registry that answers for all others (the embedded one, say); it
     is told which one was meant (`?ns=docker.io`). Registries named with a port, or `localhost`,
@@ -79,63 +48,16 @@ class Client:
         *,
         session: requests.Session | None = None,
         mirror: str | None = None,
+        patience: Patience | None = None,
         on_exchange: Callable[[Exchange], None] | None = None,
+        on_wait: Callable[[float, str], None] | None = None,
     ) -> None:
-        self.session = session or requests.Session()
+        super().__init__(session, patience=patience, on_exchange=on_exchange, on_wait=on_wait)
         self.mirror = mirror
-        self.on_exchange = on_exchange or (lambda exchange: None)
-        self.session.trust_env = False  # or requests would add what ~/.netrc says
-        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        if session is None:
-            self.session.mount("https://", HTTPAdapter(pool_maxsize=16))
-            self.session.mount("http://", HTTPAdapter(pool_maxsize=16))
 
     def repository(self, reference: Reference) -> Repository:
         """The repository that a name belongs to."""
         return Repository(self, reference)
-
-    def send(self, url: str, authorization: str | None, accept: str = "*/*") -> requests.Response:
-        """The answer to one GET, after any redirects, its body not read yet.
-
-        The authorization is for the origin of `url` alone. Raises `Unreachable` or, for an
-        address that may not be asked, `RegistryError`.
-        """
-        home = origins.origin(url)
-        for _ in range(REDIRECTS + 1):
-            headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": _AGENT}
-            if authorization and origins.origin(url) == home:
-                headers["Authorization"] = authorization
-            answer = self._get(url, headers)
-            if answer.status_code not in _MOVED or "Location" not in answer.headers:
-                return answer
-            answer.close()
-            url = origins.follow(url, answer.headers["Location"])
-        raise RegistryError(
-            f"{home[1]} sent us on {REDIRECTS + 1} times without an answer",
-            status=answer.status_code,
-            code=None,
-            url=url,
-        )
-
-    def _get(self, url: str, headers: dict[str, str]) -> requests.Response:
-        host = origins.origin(url)[1]
-        loopback = origins.is_loopback(host)
-        try:
-            answer = self.session.get(
-                url,
-                headers=headers,
-                stream=True,
-                allow_redirects=False,
-                timeout=TIMEOUT,
-                proxies={} if loopback else get_environ_proxies(url),
-                verify=os.environ.get("REQUESTS_CA_BUNDLE") or True,
-            )
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _unreachable(host, error) from error
-        length = answer.headers.get("Content-Length", "")
-        size = int(length) if length.isdecimal() else None
-        self.on_exchange(Exchange("GET", url, answer.status_code, size))
-        return answer
 
 
 class Repository:
@@ -161,8 +83,7 @@ class Repository:
     def resolve(self, reference: Reference) -> Descriptor:
         """The manifest or index of that tag or digest, fetched and, for a digest, checked."""
         target = reference.with_default_tag().target
-        answer = self._ask(f"manifests/{target}", ", ".join(_DOCUMENT_TYPES))
-        raw = self._body(answer, document.LIMIT, "manifest")
+        answer, raw = self._fetch(f"manifests/{target}", ", ".join(_DOCUMENT_TYPES))
         digest = Digest.of(raw, reference.digest.algorithm if reference.digest else "sha256")
         if reference.digest:
             VerifyingReader(io.BytesIO(raw), reference.digest, None, "manifest").read()
@@ -183,28 +104,53 @@ class Repository:
         if known is not None:
             return VerifyingReader(io.BytesIO(known), descriptor.digest, descriptor.size, what)
         if descriptor.media_type in _DOCUMENT_TYPES:
-            answer = self._ask(f"manifests/{descriptor.digest}", descriptor.media_type)
+            path, accept = f"manifests/{descriptor.digest}", descriptor.media_type
         else:
-            answer = self._ask(f"blobs/{descriptor.digest}")
-        return VerifyingReader(_Body(answer, self.domain), descriptor.digest, descriptor.size, what)
+            path, accept = f"blobs/{descriptor.digest}", "*/*"
+        download = Download(
+            lambda span: self._ask(path, accept, span),
+            descriptor.size,
+            self.domain,
+            self.client.patience,
+            self.client.wait,
+        )
+        return VerifyingReader(download, descriptor.digest, descriptor.size, what)
 
     def tags(self) -> list[str]:
         """The tags of this repository, as the registry lists them (first page)."""
-        answer = self._ask("tags/list")
-        listed = document.load(self._body(answer, document.LIMIT, "list of tags"), "list of tags")
+        _, raw = self._fetch("tags/list")
+        listed = document.load(raw, "list of tags")
         return document.strings(listed, "tags") if listed.get("tags") else []
 
     # -- asking -----------------------------------------------------------------------------
 
-    def _ask(self, what: str, accept: str = "*/*") -> requests.Response:
-        """A good answer to GET /v2/<name>/<what>; one new token is tried when it is a 401."""
+    def _fetch(self, what: str, accept: str = "*/*") -> tuple[requests.Response, bytes]:
+        """The answer to GET /v2/<name>/<what> and its whole body, a document."""
+        patience, again = self.client.patience, 0
+        until = patience.clock() + patience.whole
+        while True:
+            again += 1
+            answer = self._ask(what, accept)
+            try:
+                return answer, self._body(answer, document.LIMIT, what)
+            except Unreachable:
+                if again >= patience.tries or patience.clock() >= until:
+                    raise
+                why = f"{self.domain} broke off in the middle of a document"
+                self.client.wait(patience.before(again), why)
+
+    def _ask(self, what: str, accept: str = "*/*", span: str | None = None) -> requests.Response:
+        """A good answer to GET /v2/<name>/<what>; one new token is tried when it is a 401.
+
+        With a `span` (the value of a `Range` header) it may be a 206.
+        """
         query = f"?{urlencode({'ns': self.domain})}" if self._mirrored else ""
         url = f"{self.base}/v2/{self.path}/{what}{query}"
-        answer = self.client.send(url, self._authorization(), accept)
+        answer = self.client.send(url, self._authorization(), accept, span)
         if answer.status_code == 401:
             self._forget(answer)
-            answer = self.client.send(url, self._authorization(), accept)
-        if answer.status_code != 200:
+            answer = self.client.send(url, self._authorization(), accept, span)
+        if answer.status_code not in ((200, 206) if span else (200,)):
             self._refuse(answer, what)
         if answer.headers.get("Content-Encoding", "identity") not in ("identity", ""):
             answer.close()
@@ -225,9 +171,9 @@ class Repository:
             bearer = next((c for c in self._challenges if c.scheme == "bearer"), None)
             if bearer is None:
                 return None
-            if self._token is None or time.monotonic() >= self._token[1]:
+            if self._token is None or self.client.patience.clock() >= self._token[1]:
                 token = self._fetch_token(bearer)
-                self._token = (token, time.monotonic() + token.life - 5)
+                self._token = (token, self.client.patience.clock() + token.life - 5)
             return f"Bearer {self._token[0].text}"
 
     def _check_version(self) -> list[Challenge]:
@@ -267,8 +213,9 @@ class Repository:
     def _body(self, answer: requests.Response, limit: int, what: str) -> bytes:
         """The whole body, of at most `limit` bytes."""
         with answer:
-            body = _Body(answer, self.domain)
-            raw = b"".join(iter(lambda: body.read(limit + 1 - body.count), b""))
+            patience = self.client.patience
+            body = Body(answer, self.domain, patience, patience.whole)
+            raw = b"".join(iter(lambda: body.read(min(CHUNK, limit + 1 - body.count)), b""))
         if len(raw) > limit:
             raise LimitExceeded(
                 f"the {what} from {self.domain} has more than {limit} bytes; none is that long",
@@ -279,98 +226,14 @@ class Repository:
 
     def _refuse(self, answer: requests.Response, what: str) -> NoReturn:
         """Raise the error that this answer means, with what the registry says of it."""
-        status, url = answer.status_code, answer.url
-        name = f"{self.domain}/{self.path}"
         try:
-            said = _Body(answer, self.domain).read(ERROR_LIMIT)
+            body = Body(answer, self.domain, self.client.patience).read(ERROR_LIMIT)
         except ImgkitError:
-            said = b""
+            body = b""
         answer.close()
-        code, message = _complaint(said)
-        facts = {"status": status, "code": code, "url": url}
-        says = f" It says: {message}." if message else ""
-        if status == 404 and what.startswith("manifests/"):
-            wanted = what.removeprefix("manifests/")
-            raise NotFound(
-                f"{self.domain} has no {wanted!r} in {self.path}.{says} "
-                "Check the name and the tag.",
-                name=f"{name}:{wanted}",
-            )
-        if status == 404:
-            raise NotFound(f"{self.domain} has no {what} in {self.path}.{says}", name=name)
-        if status in (401, 403):
-            raise Unauthorized(
-                f"{self.domain} does not let us read {self.path} ({status}).{says} The repository "
-                "does not exist, or it is private.",
-                **facts,
-            )
-        if status == 429:
-            raise RateLimited(
-                f"{self.domain} has been asked too often (429).{says} Wait, then try again.",
-                retry_after=answer.headers.get("Retry-After"),
-                **facts,
-            )
-        raise RegistryError(f"{self.domain} answered {status} to {url}.{says}", **facts)
-
-
-class _Body:
-    """The body of an answer as it came over the wire; network faults become `Unreachable`."""
-
-    def __init__(self, answer: requests.Response, host: str) -> None:
-        self._answer = answer
-        self._host = host
-        self.count = 0
-
-    def read(self, size: int = -1, /) -> bytes:
-        try:
-            data: bytes = self._answer.raw.read(None if size < 0 else size, decode_content=False)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unreachable(
-                f"{self._host} stopped in the middle of an answer, after {self.count} bytes "
-                f"({_reason(error)}). What was whole has been kept: try again.",
-                status=None,
-                code=None,
-                url=self._answer.url,
-            ) from error
-        self.count += len(data)
-        return data
-
-    def close(self) -> None:
-        self._answer.close()
-
-
-_AGENT: Final = f"imgkit/{__version__}"
+        refuse(answer, body, f"{self.domain}/{self.path}", what)
 
 
 def asks_itself(domain: str) -> bool:
     """Whether a registry of that name is asked itself, whatever mirror there is."""
     return ":" in domain or domain == "localhost"
-
-
-def _complaint(body: bytes) -> tuple[str | None, str]:
-    """Code and message of a registry's error body (spec: "Error Codes"), if it is one."""
-    try:
-        first = document.sequence(document.load(body, "error"), "errors")[0]
-        code, message = first.get("code"), first.get("message")
-    except (ImgkitError, IndexError, AttributeError):
-        return None, ""
-    message = "".join(c for c in str(message or code or "") if c.isprintable())[:300]
-    return (code if isinstance(code, str) else None), message.rstrip(".")
-
-
-def _unreachable(host: str, error: Exception) -> Unreachable:
-    return Unreachable(
-        f"{host} cannot be reached: {_reason(error)}. Check the name and the network; without "
-        "--live, the embedded registry answers and no network is needed.",
-        status=None,
-        code=None,
-        url=None,
-    )
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause, in a few words."""
-    while isinstance(inner := error.__cause__ or error.__context__, BaseException):
-        error = inner
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(reason).split())[:200].rstrip(".")
