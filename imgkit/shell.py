@@ -1,10 +1,43 @@
-"""A small shell over a mounted stack of layers; see `Shell`."""
+"""A small shell over a mounted stack of layers: a part of POSIX sh, and the words of BusyBox.
+
+>>> from imgkit.inode import file, tree
+>>> from imgkit.mount import Mount
+>>> mount = Mount([tree({"bin/sh": (program := file(bytes([127]) + b"ELF", 0o755)),
+...                      "bin/cat": program})])
+>>> run(mount, 'echo "hello" > /file1 && cat /file1').out
+'hello\\n'
+>>> run(mount, "cat /file2").err
+"cat: can't open '/file2': No such file or directory\\n"
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from typing import Final
+
+from imgkit import expand, launch, programs
+from imgkit.entry import Kind, decode, encode
+from imgkit.errors import CannotRun, ExecFailed
+from imgkit.mount import Mount
+from imgkit.process import Accounts, Process, Sink, why
+from imgkit.script import (
+    AndOr,
+    BadSyntax,
+    Command,
+    For,
+    Group,
+    If,
+    Pipeline,
+    Redirect,
+    Script,
+    Simple,
+    parse,
+    unknown,
+)
+
+DEPTH: Final = 40
+"""Scripts that start scripts, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,20 +50,525 @@ class Finished:
     screen: str
 
 
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """Where a command reads and prints."""
+
+    stdin: bytes
+    out: Sink
+    err: Sink
+
+    def with_sink(self, fd: int, sink: Sink) -> Streams:
+        """The same, but that file descriptor 1 or 2 prints there."""
+        return replace(self, err=sink) if fd == 2 else replace(self, out=sink)
+
+
+class Exit(Exception):
+    """The shell ends, with this code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code & 0xFF
+
+
 def run(
-    mount: object,
+    mount: Mount,
     command: str | Sequence[str],
     env: Mapping[str, str] | None = None,
     cwd: str = "/",
     user: str = "",
     *,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
     hostname: str = "localhost",
 ) -> Finished:
     """Run one command over a `Mount`: a line of text by its /bin/sh, a list as it stands.
 
-    `user` is as in a config: "", "name", "1000" or "name:group". Raises `ExecFailed` when the
-    program is not there (as Docker does, with the fact `code`: 126 or 127), and `CannotRun` for
-    what needs a real machine: a foreign program, or syntax that this shell does not know.
+    `user` is as in a config: "", "name", "1000" or "name:group". The time is that of the mount's
+    clock. Raises `ExecFailed` when the program is not there (as Docker does, with the fact `code`:
+    126 or 127), and `CannotRun` for what needs a real machine: a foreign program, or syntax that
+    this shell does not know; what was printed before is its fact `screen`.
     """
-    raise NotImplementedError
+    shell = Shell(mount, env, cwd, user, hostname=hostname)
+    return shell.execute(["/bin/sh", "-c", command] if isinstance(command, str) else command)
+
+
+class Shell:
+    """A shell at work: its directory, variables and exit code stay from one line to the next."""
+
+    def __init__(
+        self,
+        mount: Mount,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+        user: str = "",
+        *,
+        hostname: str = "localhost",
+    ) -> None:
+        self.mount = mount
+        self.hostname = hostname
+        self.user = Accounts(mount).find(user)
+        self.cwd = cwd or "/"
+        defaults = {"PATH": launch.PATH, "HOSTNAME": hostname, "HOME": self.user.home}
+        self.variables = {**defaults, **(env or {})}
+        self.exported = set(self.variables)
+        self.arguments: list[str] = ["sh"]
+        self.flags = ""
+        self.status = 0
+        self.ended: int | None = None
+        """The exit code, once `exit` was called."""
+        self.depth = 0
+        self._streams = Streams(b"", len, len)
+        self._careless = 0
+
+    # -- from outside ---------------------------------------------------------------------------
+
+    def run(self, text: str) -> Finished:
+        """Carry out a line, or many. Raises `CannotRun`, before or in the middle of it."""
+        return self._collected(lambda streams: self.interpret(text, streams))
+
+    def execute(self, words: Sequence[str]) -> Finished:
+        """Run one program with its arguments. Raises `ExecFailed` or `CannotRun`."""
+        return self._collected(lambda streams: self.start(list(words), streams))
+
+    def _collected(self, do: Callable[[Streams], int]) -> Finished:
+        chunks: list[tuple[int, bytes]] = []
+        streams = Streams(
+            b"", lambda data: chunks.append((1, data)), lambda data: chunks.append((2, data))
+        )
+
+        def printed(*wanted: int) -> str:
+            data = b"".join(data for fd, data in chunks if fd in wanted)
+            return data.decode("utf-8", "replace")
+
+        try:
+            self.status = do(streams)
+        except Exit as end:
+            self.status = self.ended = end.code
+        except (CannotRun, ExecFailed) as error:
+            error.facts["screen"] = printed(1, 2)
+            raise
+        return Finished(self.status, printed(1), printed(2), printed(1, 2))
+
+    # -- scripts --------------------------------------------------------------------------------
+
+    def interpret(self, text: str, streams: Streams) -> int:
+        """Carry out the text of a script; its exit code."""
+        try:
+            return self.script(parse(text), streams)
+        except BadSyntax as error:
+            streams.err(f"sh: syntax error: {error}\n".encode())
+        except expand.NotSet as error:
+            streams.err(f"sh: {error}\n".encode())
+            raise Exit(2) from None
+        self.status = 2
+        return 2
+
+    def script(self, script: Script, streams: Streams) -> int:
+        """Carry out each command; the exit code is that of the last."""
+        for item in script:
+            self.status = self._and_or(item, streams)
+        return self.status
+
+    def _and_or(self, item: AndOr, streams: Streams) -> int:
+        pipelines = [("", item.first), *item.rest]
+        for at, (operator, pipeline) in enumerate(pipelines):
+            if operator and (operator == "&&") != (self.status == 0):
+                continue
+            last = at == len(pipelines) - 1
+            self._careless += not last or pipeline.negated
+            try:
+                self.status = self._pipeline(pipeline, streams)
+            finally:
+                self._careless -= not last or pipeline.negated
+            if last and self.status and "e" in self.flags and not self._careless:
+                raise Exit(self.status)
+        return self.status
+
+    def _pipeline(self, pipeline: Pipeline, streams: Streams) -> int:
+        *firsts, last = pipeline.commands
+        stdin = streams.stdin
+        for command in firsts:
+            chunks: list[bytes] = []
+            inner = Streams(stdin, chunks.append, streams.err)
+            self._apart(lambda inner=inner, command=command: self._command(command, inner))  # type: ignore[misc]
+            stdin = b"".join(chunks)
+        final = replace(streams, stdin=stdin)
+        code = (
+            self._command(last, final)
+            if not firsts
+            else self._apart(lambda: self._command(last, final))
+        )
+        return int(not code) if pipeline.negated else code
+
+    def _apart(self, do: Callable[[], int]) -> int:
+        """Do it as a child would: directory, variables and `exit` are its own."""
+        before = self.cwd, dict(self.variables), set(self.exported), self.arguments, self.flags
+        try:
+            return do()
+        except Exit as end:
+            return end.code
+        finally:
+            self.cwd, self.variables, self.exported, self.arguments, self.flags = before
+
+    def _command(self, command: Command, streams: Streams) -> int:
+        try:
+            streams = self._redirected(command.redirects, streams)
+        except _CannotOpen as error:
+            streams.err(f"sh: {error}\n".encode())
+            self.status = 1
+            return 1
+        outer, self._streams = self._streams, streams
+        try:
+            match command:
+                case Simple():
+                    return self._simple(command, streams)
+                case For():
+                    return self._for(command, streams)
+                case If():
+                    return self._if(command, streams)
+                case Group(alone=True):
+                    return self._apart(lambda: self.script(command.body, streams))
+                case Group():
+                    return self.script(command.body, streams)
+        finally:
+            self._streams = outer
+
+    def _for(self, command: For, streams: Streams) -> int:
+        words = None if command.words is None else expand.fields(command.words, self)
+        self.status = 0
+        for value in self.positional if words is None else words:
+            self.assign(command.name, value)
+            self.script(command.body, streams)
+        return self.status
+
+    def _if(self, command: If, streams: Streams) -> int:
+        for condition, body in command.branches:
+            self._careless += 1
+            try:
+                code = self.script(condition, streams)
+            finally:
+                self._careless -= 1
+            if code == 0:
+                return self.script(body, streams)
+        self.status = 0
+        return self.script(command.otherwise, streams)
+
+    def _redirected(self, redirects: Sequence[Redirect], streams: Streams) -> Streams:
+        """The streams after `>`, `<` and their like, in their order."""
+        for redirect in redirects:
+            target = expand.single(redirect.word, self)
+            operator, fd = redirect.operator, redirect.fd
+            if operator == "<<":
+                streams = replace(streams, stdin=encode(target))
+            elif operator == "<":
+                streams = replace(streams, stdin=self._opened(target))
+            elif operator == ">&" and target in ("1", "2"):
+                sink = streams.out if target == "1" else streams.err
+                streams = streams.with_sink(fd, sink)
+            elif operator in (">", ">>") and fd in (1, 2):
+                sink = self._created(target, append=operator == ">>")
+                streams = streams.with_sink(fd, sink)
+            else:
+                unknown(f"the redirection `{fd}{operator}{target}`")
+        return streams
+
+    def _opened(self, path: str) -> bytes:
+        try:
+            return self._process("sh").read(path)
+        except OSError as error:
+            raise _CannotOpen(f"can't open {path}: {why(error).lower()}") from None
+
+    def _created(self, path: str, *, append: bool) -> Sink:
+        """What writes to the end of a file, which is there from now on, empty unless `append`."""
+        process = self._process("sh")
+        where = process.path(path)
+        try:
+            process.write(where, b"", append=append)
+        except OSError as error:
+            said = {2: "nonexistent directory"}.get(error.errno or 0, why(error))
+            raise _CannotOpen(f"can't create {path}: {said}") from None
+        return lambda data: process.write(where, data, append=True)
+
+    # -- commands -------------------------------------------------------------------------------
+
+    def _simple(self, command: Simple, streams: Streams) -> int:
+        self._substituted = 0
+        words = expand.fields(command.words, self)
+        values = {name: expand.single(word, self) for name, word in command.assignments}
+        if "x" in self.flags:
+            traced = [*(f"{name}={value}" for name, value in values.items()), *words]
+            streams.err(encode(f"+ {' '.join(traced)}\n"))
+        if not words:
+            for name, value in values.items():
+                self.assign(name, value)
+            return self._substituted
+        builtin = getattr(self, f"_do_{_BUILTINS.get(words[0], '')}", None)
+        if builtin:
+            code = builtin(words, streams)
+            assert isinstance(code, int)
+            return code
+        before = dict(self.variables), set(self.exported)
+        self.variables |= values
+        self.exported |= set(values)
+        try:
+            if words[0] in _INSIDE:
+                return programs.run(self._process(words[0], streams), words[1:])
+            return self.start(words, streams)
+        except ExecFailed as error:
+            reason = "Permission denied" if error.code == 126 else "not found"
+            streams.err(encode(f"sh: {words[0]}: {reason}\n"))
+            return int(error.code)
+        finally:
+            self.variables, self.exported = before
+
+    def start(self, words: list[str], streams: Streams) -> int:
+        """Run a program with its arguments; its exit code. Raises `ExecFailed` or `CannotRun`."""
+        process = self._process(words[0], streams)
+        found = launch.find(process, words[0])
+        if found.kind == "script":
+            first = launch.interpreter(self.mount, found.path)
+            return self._deeper(lambda: self.start([*first, found.path, *words[1:]], streams))
+        if found.kind == "shell":
+            return self._deeper(lambda: self._subshell(words, streams))
+        if found.name == "busybox":
+            if not words[1:]:
+                streams.out(b"A stand-in for BusyBox: imgkit's commands are its applets.\n")
+                return 0
+            return self.start([f"{found.path.rpartition('/')[0]}/{words[1]}", *words[2:]], streams)
+        process.name = found.name
+        return programs.run(process, words[1:])
+
+    def _deeper(self, do: Callable[[], int]) -> int:
+        if self.depth >= DEPTH:
+            raise CannotRun(f"{DEPTH} scripts started one another: this has no end", what="script")
+        self.depth += 1
+        try:
+            return self._apart(do)
+        finally:
+            self.depth -= 1
+
+    def _subshell(self, words: list[str], streams: Streams) -> int:
+        """Another shell, as a program: `sh -c TEXT`, `sh FILE` or `sh` alone."""
+        args = words[1:]
+        self.flags = ""
+        while args and args[0].startswith("-") and args[0] != "-c" and len(args[0]) > 1:
+            letters = args.pop(0)[1:]
+            self.flags += "".join(letter for letter in letters if letter in "eux")
+            if letters.endswith("c"):
+                args.insert(0, "-c")
+        self.exported |= {"PWD", "SHLVL"}
+        self.variables = {name: self.variables[name] for name in self.exported & {*self.variables}}
+        self.variables |= {"PWD": self.cwd, "SHLVL": "1"}
+        if args[:1] == ["-c"]:
+            if not args[1:]:
+                streams.err(b"sh: -c requires an argument\n")
+                return 2
+            self.arguments = args[2:] or [words[0].rpartition("/")[2]]
+            return self.interpret(args[1], streams)
+        self.arguments = args or ["sh"]
+        try:
+            text = self._process("sh", streams).read(args[0]) if args else streams.stdin
+        except OSError as error:
+            streams.err(encode(f"sh: can't open '{args[0]}': {why(error)}\n"))
+            return 2
+        return self.interpret(decode(text), replace(streams, stdin=b"") if not args else streams)
+
+    def _process(self, name: str, streams: Streams | None = None) -> Process:
+        streams = streams or self._streams
+        env = {key: self.variables[key] for key in self.variables if key in self.exported}
+        return Process(
+            name,
+            self.mount,
+            self.user,
+            self.cwd,
+            env,
+            streams.stdin,
+            streams.out,
+            streams.err,
+            self.hostname,
+            lambda words, stdin: self._spawned(words, replace(streams, stdin=stdin)),
+        )
+
+    def _spawned(self, words: list[str], streams: Streams) -> int:
+        """A program that another program starts, such as `env A=1 ls`."""
+        count = next((n for n, word in enumerate(words) if "=" not in word), len(words))
+        changes = dict(word.split("=", 1) for word in words[:count])
+
+        def start() -> int:
+            self.variables |= changes
+            self.exported |= set(changes)
+            return self.start(words[count:], streams)
+
+        try:
+            return self._apart(start)
+        except ExecFailed as error:
+            streams.err(encode(f"env: can't execute '{words[count]}': No such file or directory\n"))
+            return int(error.code)
+
+    # -- the scope of words ---------------------------------------------------------------------
+
+    @property
+    def positional(self) -> list[str]:
+        """`$1` and on."""
+        return self.arguments[1:]
+
+    def value(self, name: str) -> str | None:
+        """The value of a variable or special parameter."""
+        match name:
+            case "?":
+                return str(self.status)
+            case "#":
+                return str(len(self.positional))
+            case "@" | "*":
+                return " ".join(self.positional)
+            case "$":
+                return "1"
+            case "-":
+                return self.flags
+        if name.isdecimal():
+            return self.arguments[int(name)] if int(name) < len(self.arguments) else None
+        return self.variables.get(name)
+
+    def assign(self, name: str, value: str) -> None:
+        """Set a variable."""
+        self.variables[name] = value
+
+    def output(self, script: Script) -> str:
+        """What a script prints; its errors go where the shell's go."""
+        chunks: list[bytes] = []
+        streams = replace(self._streams, out=chunks.append)
+        self._substituted = self.status = self._apart(lambda: self.script(script, streams))
+        return decode(b"".join(chunks)).rstrip("\n")
+
+    def names(self, folder: str) -> list[str]:
+        """The names in a directory; none where it cannot be read."""
+        try:
+            return self._process("sh").readdir(folder)
+        except OSError:
+            return []
+
+    def exists(self, path: str) -> bool:
+        """Whether there is something, or a symlink, at a path."""
+        return self._process("sh").kind(path, follow=False) is not None
+
+    # -- what only the shell itself can do ------------------------------------------------------
+
+    def _do_cd(self, words: list[str], streams: Streams) -> int:
+        target = words[1] if words[1:] else self.variables.get("HOME", "/")
+        if target == "-":
+            target = self.variables.get("OLDPWD", self.cwd)
+        process = self._process("sh", streams)
+        try:
+            if process.stat(target).kind is not Kind.DIR:
+                raise NotADirectoryError(20, "")
+        except OSError as error:
+            streams.err(encode(f"sh: cd: can't cd to {target}: {why(error)}\n"))
+            return 1
+        self.variables["OLDPWD"], self.cwd = self.cwd, process.real(target)
+        self.variables["PWD"] = self.cwd
+        return 0
+
+    def _do_export(self, words: list[str], streams: Streams) -> int:
+        for word in words[1:]:
+            name, equals, value = word.partition("=")
+            self.exported.add(name)
+            if equals:
+                self.variables[name] = value
+        for name in sorted(self.exported & {*self.variables}) if not words[1:] else ():
+            streams.out(encode(f"export {name}='{self.variables[name]}'\n"))
+        return 0
+
+    def _do_unset(self, words: list[str], _: Streams) -> int:
+        for name in words[1:]:
+            self.variables.pop(name, None)
+            self.exported.discard(name)
+        return 0
+
+    def _do_exit(self, words: list[str], _: Streams) -> int:
+        raise Exit(int(words[1]) if words[1:] and words[1].isdecimal() else self.status)
+
+    def _do_exec(self, words: list[str], streams: Streams) -> int:
+        if not words[1:]:
+            return 0
+        try:
+            raise Exit(self.start(words[1:], streams))
+        except ExecFailed as error:
+            streams.err(encode(f"sh: exec: {words[1]}: not found\n"))
+            raise Exit(int(error.code)) from None
+
+    def _do_set(self, words: list[str], _: Streams) -> int:
+        ahead = words[1:]
+        while ahead and ahead[0][:1] in "-+" and len(ahead[0]) > 1:
+            word = ahead.pop(0)
+            if word == "--":
+                break
+            if word.endswith("o"):
+                if not ahead or ahead.pop(0) != "pipefail":
+                    unknown("that option of `set -o`")
+                word = word[:-1]
+            for letter in word[1:]:
+                self.flags = self.flags.replace(letter, "")
+                self.flags += letter if word[0] == "-" else ""
+        if ahead or words[-1:] == ["--"]:
+            self.arguments = [self.arguments[0], *ahead]
+        return 0
+
+    def _do_shift(self, _words: list[str], _: Streams) -> int:
+        if not self.positional:
+            return 1
+        self.arguments = [self.arguments[0], *self.arguments[2:]]
+        return 0
+
+    def _do_source(self, words: list[str], streams: Streams) -> int:
+        try:
+            text = decode(self._process("sh", streams).read(words[1] if words[1:] else ""))
+        except OSError as error:
+            streams.err(encode(f"sh: .: can't open '{words[-1]}': {why(error)}\n"))
+            raise Exit(2) from None
+        return self.interpret(text, streams)
+
+    def _do_which(self, words: list[str], streams: Streams) -> int:
+        """`which`, `type` and `command -v`."""
+        code = 0
+        verbose = words[0] == "type"
+        for name in [word for word in words[1:] if word != "-v"]:
+            inside = name in _INSIDE or name in _BUILTINS
+            path = (
+                None
+                if inside and words[0] != "which"
+                else launch.located(self._process("sh", streams), name)
+            )
+            if inside and words[0] != "which":
+                streams.out(encode(f"{name} is a shell builtin\n" if verbose else f"{name}\n"))
+            elif path:
+                streams.out(encode(f"{name} is {path}\n" if verbose else f"{path}\n"))
+            else:
+                streams.out(encode(f"{name}: not found\n") if verbose else b"")
+                code = 127 if words[0] != "which" else 1
+        return code
+
+    def _do_nothing(self, _words: list[str], _: Streams) -> int:
+        return 0
+
+
+class _CannotOpen(Exception):
+    """A redirection could not be made; says what the shell says."""
+
+
+_BUILTINS: Final = {
+    ":": "nothing",
+    "wait": "nothing",
+    ".": "source",
+    "source": "source",
+    "cd": "cd",
+    "command": "which",
+    "exec": "exec",
+    "exit": "exit",
+    "export": "export",
+    "set": "set",
+    "shift": "shift",
+    "type": "which",
+    "unset": "unset",
+    "which": "which",
+}
+_INSIDE: Final = frozenset({"[", "echo", "false", "printf", "pwd", "test", "true"})
+"""Programs that the shell has in itself, whether or not the image has them."""
