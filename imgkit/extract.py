@@ -1,4 +1,4 @@
-"""A merged tree written below one directory, and nowhere else.
+"""A tree written below one directory, and nowhere else.
 
 Every name is opened below a directory that is open already, one component at a time, and never
 through a symlink (openat(2), O_NOFOLLOW), so no path and no link can lead out. Modes, owners and
@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from imgkit.digest import CHUNK
 from imgkit.entry import Kind
 from imgkit.layer import Layer
-from imgkit.overlay import Overlay
+from imgkit.lowers import Lower
+from imgkit.marks import make_whiteout, mark_opaque, record_owner
 from imgkit.tar import Content
 from imgkit.tree import Node
 
@@ -41,21 +42,45 @@ class Report:
     devices: int
     size: int
     skipped: tuple[str, ...] = ()
-    """Paths of device nodes that were not made."""
+    """Paths of device nodes that were not made; if they were asked for, they are empty files."""
+    unrecorded: tuple[str, ...] = ()
+    """Paths whose owner is neither set nor recorded."""
+    whiteouts: int = 0
+    opaque: int = 0
+    unmarked: tuple[str, ...] = ()
+    """Paths whose whiteout, or whose mark of being opaque, could not be made."""
 
     def __str__(self) -> str:
         text = (
             f"{self.files} files ({self.size} bytes), {self.directories} directories, "
             f"{self.symlinks} symlinks, {self.hard_links} hard links"
         )
-        text += f", {self.devices} device nodes" if self.devices else ""
-        return text + (f"; {len(self.skipped)} device nodes not made" if self.skipped else "")
+        for count, what in (
+            (self.devices, ", {} device nodes"),
+            (self.whiteouts, ", {} whiteouts"),
+            (self.opaque, ", {} opaque directories"),
+            (len(self.unmarked), "; {} whiteouts or opaque directories could not be marked"),
+            (len(self.unrecorded), "; the owners of {} could not be recorded"),
+            (len(self.skipped), "; {} device nodes not made"),
+        ):
+            text += what.format(count) if count else ""
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is written of owners and devices, and who hears of each path that is done."""
+
+    owners: bool
+    devices: bool = False
+    on_entry: Callable[[Node], None] = field(default=lambda node: None)
 
 
 class _Folders:
     """The directory in which we are, and those above it, held open."""
 
     def __init__(self, root: int) -> None:
+        self.root = root
         self._path = ""
         self._names: list[str] = []
         self._open = [root]
@@ -87,25 +112,20 @@ class _Folders:
 
 
 class Extraction:
-    """Writes the tree of an overlay below a directory."""
+    """Writes a tree, merged or of one layer, below a directory; `layers` have the content."""
 
-    def __init__(
-        self,
-        overlay: Overlay,
-        owners: bool,
-        devices: bool,
-        on_entry: Callable[[Node], None] | None,
-    ) -> None:
-        self._overlay = overlay
-        self._owners = owners
-        self._devices = devices
-        self._on_entry = on_entry or (lambda node: None)
+    def __init__(self, tree: Lower, layers: Sequence[Layer], options: Options) -> None:
+        self._tree = tree
+        self._layers = layers
+        self._options = options
 
     def run(self, directory: str) -> Report:
         """Write everything; the directory itself becomes the root, and is not counted."""
         self._counts: Counter[Kind] = Counter()
         self._size = 0
         self._skipped: list[str] = []
+        self._unrecorded: list[str] = []
+        self._unmarked: list[str] = []
         root = os.open(directory, _FOLDER)
         self._folders, self._sources = _Folders(root), _Folders(root)
         try:
@@ -115,7 +135,10 @@ class Extraction:
             self._folders.close()
             self._sources.close()
             os.close(root)
-        counts = self._counts
+        return self._report()
+
+    def _report(self) -> Report:
+        counts, tree = self._counts, self._tree
         return Report(
             counts[Kind.FILE],
             counts[Kind.DIR] - 1,
@@ -124,13 +147,17 @@ class Extraction:
             counts[Kind.CHAR] + counts[Kind.BLOCK] + counts[Kind.FIFO],
             self._size,
             tuple(self._skipped),
+            tuple(self._unrecorded),
+            len(tree.whiteouts - set(self._unmarked)),
+            len(tree.opaque - set(self._unmarked)),
+            tuple(self._unmarked),
         )
 
     def _write(self) -> None:
         first: dict[int, Node] = {}
-        files: list[dict[int, Node]] = [{} for _ in self._overlay.layers]
-        links, folders = [], [self._overlay.root]
-        for node in self._overlay:
+        files: list[dict[int, Node]] = [{} for _ in self._layers]
+        links, folders = [], [self._tree.root]
+        for node in self._tree.root.walk():
             if node.kind is Kind.DIR:
                 os.mkdir(_name(node), PRIVATE, dir_fd=self._enter(node))
                 folders.append(node)
@@ -140,10 +167,12 @@ class Extraction:
                 files[node.inode.layer][node.inode.entry.offset] = node
             else:
                 self._make(node)
-        for layer, wanted in zip(self._overlay.layers, files, strict=True):
+        for layer, wanted in zip(self._layers, files, strict=True):
             self._write_files(layer, wanted)
         for node in links:
             self._link(first[id(node.inode)], node)
+        for path in sorted(self._tree.whiteouts):
+            self._whiteout(path)
         for node in reversed(folders):
             self._finish_folder(node)
 
@@ -159,18 +188,14 @@ class Extraction:
                 self._write_file(node, content)
 
     def _write_file(self, node: Node, content: Content) -> None:
-        entry = node.inode.entry
         file = os.open(_name(node), _NEW, 0o600, dir_fd=self._enter(node))
         try:
             while data := content.read(CHUNK):
                 _write_all(file, data)
-            if self._owners:
-                os.chown(file, entry.uid, entry.gid)
-            os.chmod(file, self._mode(node))
-            os.utime(file, ns=(entry.mtime_ns, entry.mtime_ns))
+            self._finish(file, node)
         finally:
             os.close(file)
-        self._size += entry.size
+        self._size += node.size
         self._done(node)
 
     def _make(self, node: Node) -> None:
@@ -179,10 +204,12 @@ class Extraction:
         if node.kind is Kind.SYMLINK:
             os.symlink(entry.link, name, dir_fd=folder)
         elif not self._make_node(node, name, folder):
-            self._skipped.append(node.path)
+            self._stand_in(node)
             return
-        if self._owners:
+        if self._options.owners:
             os.chown(name, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
+        elif entry.uid or entry.gid:
+            self._unrecorded.append(node.path)  # no such thing has attributes of the user
         if node.kind is not Kind.SYMLINK:
             os.chmod(name, self._mode(node), dir_fd=folder)  # our own node, so not followed
         times = (entry.mtime_ns, entry.mtime_ns)
@@ -191,7 +218,7 @@ class Extraction:
 
     def _make_node(self, node: Node, name: str, folder: int) -> bool:
         entry = node.inode.entry
-        if node.kind is not Kind.FIFO and not self._devices:
+        if node.kind is not Kind.FIFO and not self._options.devices:
             return False
         try:
             number = os.makedev(entry.major, entry.minor)
@@ -200,10 +227,21 @@ class Extraction:
             return False
         return True
 
+    def _stand_in(self, node: Node) -> None:
+        """An empty file where a device node was asked for but may not be made, as umoci does."""
+        self._skipped.append(node.path)
+        if self._options.devices:
+            file = os.open(_name(node), _NEW, 0o600, dir_fd=self._enter(node))
+            try:
+                self._finish(file, node)
+            finally:
+                os.close(file)
+
     def _link(self, source: Node, node: Node) -> None:
         if source.path in self._skipped:
             self._skipped.append(node.path)
-            return
+            if not self._options.devices:
+                return
         os.link(
             _name(source),
             _name(node),
@@ -212,25 +250,39 @@ class Extraction:
             follow_symlinks=False,
         )
         self._counts[Kind.HARDLINK] += 1
-        self._on_entry(node)
+        self._options.on_entry(node)
+
+    def _whiteout(self, path: str) -> None:
+        folder, _, name = path.rpartition("/")
+        if not make_whiteout(name, self._folders.enter(folder), self._folders.root):
+            self._unmarked.append(path)
 
     def _finish_folder(self, node: Node) -> None:
-        """Mode, owner and times, once nothing more is put in."""
-        entry, folder = node.entry, self._folders.enter(node.path)
-        if self._owners:
-            os.chown(folder, entry.uid, entry.gid)
-        os.chmod(folder, self._mode(node))
-        if not node.implied:
-            os.utime(folder, ns=(entry.mtime_ns, entry.mtime_ns))
+        """Marks, owner, mode and times, once nothing more is put in."""
+        folder = self._folders.enter(node.path)
+        if node.path in self._tree.opaque and not mark_opaque(folder):
+            self._unmarked.append(node.path)
+        self._finish(folder, node)
         self._done(node)
+
+    def _finish(self, file: int, node: Node) -> None:
+        """Owner, mode and times of an open file or directory; marks cannot be set afterwards."""
+        entry = node.inode.entry
+        if self._options.owners:
+            os.chown(file, entry.uid, entry.gid)
+        elif not record_owner(file, entry.uid, entry.gid):
+            self._unrecorded.append(node.path)
+        os.chmod(file, self._mode(node))
+        if not node.implied:
+            os.utime(file, ns=(entry.mtime_ns, entry.mtime_ns))
 
     def _mode(self, node: Node) -> int:
         mode = node.inode.entry.mode
-        return mode if self._owners else mode & _NO_SET_ID
+        return mode if self._options.owners else mode & _NO_SET_ID
 
     def _done(self, node: Node) -> None:
         self._counts[node.kind] += 1
-        self._on_entry(node)
+        self._options.on_entry(node)
 
 
 def _name(node: Node) -> str:
