@@ -69,9 +69,12 @@ class Config:
         history: Sequence[History] = (),
         settings: Mapping[str, Any] | None = None,
         created: str | None = None,
+        author: str | None = None,
     ) -> Config:
         """A new config; the same parts always give the same bytes."""
         data: dict[str, Any] = {**platform.to_json(), "config": dict(settings or {})}
+        if author:
+            data["author"] = author
         if created:
             data["created"] = created
         data["rootfs"] = {"type": "layers", "diff_ids": [str(d) for d in diff_ids]}
