@@ -24,7 +24,7 @@ from imgkit.manifest import CONFIG_TYPES, MANIFEST_TYPES
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import Record, Store
-from imgkit.unpack import unpack
+from imgkit.unpack import unpack, unpack_layers
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -242,12 +242,19 @@ def _takes_unpack(words: argparse.ArgumentParser) -> None:
     _takes_ref(words)
     words.add_argument("dest", metavar="DEST", type=Path, help="a new or empty directory")
     words.add_argument("--no-devices", action="store_true", help="make no device nodes, as root")
+    words.add_argument(
+        "--layers", action="store_true", help="a directory a layer, as overlay2 keeps them"
+    )
 
 
 def _unpack(bench: Bench, options: argparse.Namespace) -> int:
     image = bench.store.image(options.ref)
-    report = unpack(image.layers, options.dest, devices=not options.no_devices)
-    bench.say(str(report))
+    devices = not options.no_devices
+    if options.layers:
+        for name, report in unpack_layers(image.layers, options.dest, devices=devices).items():
+            bench.say(f"{name}: {report}")
+        return 0
+    bench.say(str(unpack(image.layers, options.dest, devices=devices)))
     return 0
 
 

@@ -106,6 +106,19 @@ def test_unpack(run: Run, tmp_path: Path) -> None:
     assert not list((tmp_path / "root").rglob(".wh.*"))
 
 
+def test_unpack_layers(run: Run, tmp_path: Path) -> None:
+    """A directory a layer, each with a line about what is in it; what is deleted is still below."""
+    run("pull", "demo/leaky:1.0")
+    done = run("unpack", "--layers", "demo/leaky:1.0", tmp_path / "layers")
+    assert done.returncode == 0, done.stderr
+    names = sorted(os.listdir(tmp_path / "layers"))
+    lines = done.stdout.splitlines()
+    assert [line.partition("/diff: ")[0] for line in lines] == names
+    secret = [name for name in names if (tmp_path / "layers" / name / "diff/app/.env").is_file()]
+    assert len(secret) == 1
+    assert lines[3].endswith(", 2 whiteouts")
+
+
 def test_reference(run: Run) -> None:
     """One JSON object with six keys, for scripts."""
     done = run("reference", "redis")
