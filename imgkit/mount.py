@@ -240,16 +240,15 @@ class Mount:
         if inode.kind is not Kind.FILE:
             fail(errno.EISDIR if inode.is_dir else errno.EINVAL, path)
         inode = self.overlay.up(dentry)
-        if size != inode.size:
+        if size or inode.size:  # tmpfs, unlike ext4, leaves an empty file its time
             inode.fill(inode.read()[:size].ljust(size, b"\0"))
             inode.mtime_ns = self.overlay.clock()
 
     def _open(self, path: str, create: bool, exclusive: bool, truncate: bool, mode: int) -> Inode:
         """The inode in upper of a file that is opened for writing."""
-        found = self._find(path, not (create and exclusive))
+        walk = Walk(self.overlay, path, creating=create)
+        found = walk.find(follow=not (create and exclusive))
         inode = found.inode
-        if create and found.slash and found.name:
-            fail(errno.EISDIR, path)
         if inode is None:
             if not create:
                 fail(errno.ENOENT, path)

@@ -42,15 +42,19 @@ class Found(NamedTuple):
 class Walk:
     """One path on its way; `trace` gets every tree that is asked.
 
-    Raises the `OSError` of the way: ENOENT, ENOTDIR, ELOOP or ENAMETOOLONG.
+    Raises the `OSError` of the way: ENOENT, ENOTDIR, ELOOP or ENAMETOOLONG; when a file is to be
+    made at its end (`creating`), EISDIR if it ends in a slash.
     """
 
-    def __init__(self, union: Union, path: str, trace: Trace | None = None) -> None:
+    def __init__(
+        self, union: Union, path: str, trace: Trace | None = None, *, creating: bool = False
+    ) -> None:
         if not path or len(encode(path)) >= PATH_MAX:
             fail(errno.ENAMETOOLONG if path else errno.ENOENT, path)
         self.union = union
         self.path = path
         self.trace = trace
+        self.creating = creating
         self.links = 0
 
     def place(self) -> Place:
@@ -68,6 +72,8 @@ class Walk:
 
     def look(self, place: Place) -> Found:
         """What has the name of a place."""
+        if self.creating and place.slash and place.name not in SPECIAL:
+            fail(errno.EISDIR, self.path)
         dentry = self._child(place.parent, place.name)
         return Found(place.name, place.slash, dentry, dentry.inode)
 

@@ -55,6 +55,10 @@ class Upper(Union):
             assert dentry.parent
             assert dentry.inode
             above = self.up(dentry.parent)
+            # The same name may have been looked up twice, for both paths of a rename.
+            if twin := above.children.get(dentry.name):
+                dentry.upper = twin
+                return twin
             dentry.upper = above.put(dentry.name, dentry.inode.copy())
             if not content:
                 dentry.upper.fill(b"")

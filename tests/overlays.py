@@ -1,0 +1,234 @@
+"""Random stacks of trees, random calls, and the simulation beside the kernel after each call."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from hypothesis import strategies as st
+
+from imgkit.entry import Kind
+from imgkit.facts import Facts, of_tree, of_union
+from imgkit.inode import OPAQUE, Inode, file, folder, symlink, whiteout
+from imgkit.kernel import NOW, Kernel
+from imgkit.mount import Mount, Stat
+
+NAMES: Final = "abc"
+PATHS: Final = [
+    "/".join(parts)
+    for depth in (1, 2, 3)
+    for parts in itertools.product(NAMES, repeat=depth)
+]
+ODD_PATHS: Final = ("/", "", ".", "..", "a/.", "a/..", "b/../a", "a/b/..", "a//b", "x" * 256)
+TIMES: Final = (0, 1, 10**18 + 1, 10**18 + 999_999_999)
+MODES: Final = (0o755, 0o700, 0o644, 0o4755, 0o2755, 0o2644, 0o6711, 0o1755, 0)
+DIR_MODES: Final = (0o755, 0o700, 0o2755, 0o1755, 0o500)
+
+
+class Call(NamedTuple):
+    """A call to be made on both sides."""
+
+    name: str
+    args: tuple[Any, ...]
+    options: dict[str, Any] = {}  # noqa: RUF012
+
+    def __repr__(self) -> str:
+        given = [repr(arg) for arg in self.args]
+        given += [f"{name}={value!r}" for name, value in self.options.items()]
+        return f"{self.name}({', '.join(given)})"
+
+
+class Stack:
+    """Lower trees, base first, an upper tree, and how they are mounted."""
+
+    def __init__(self, lowers: tuple[Inode, ...], upper: Inode, redirect_dir: bool = False) -> None:
+        self.lowers = lowers
+        self.upper = upper
+        self.redirect_dir = redirect_dir
+        self.text = self._lines()
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _lines(self) -> str:
+        lines = [f"redirect_dir={self.redirect_dir}"]
+        for number, root in enumerate((*self.lowers, self.upper)):
+            lines += [f"  {number} /{path}: {fact}" for path, fact in of_tree(root).items()]
+        return "\n".join(lines)
+
+
+class Around(NamedTuple):
+    """The paths of a merged view, to choose from: what the next call is about."""
+
+    files: list[str]
+    folders: list[str]
+    free: list[str]
+
+    @classmethod
+    def of(cls, facts: Facts) -> Around:
+        folders = [path for path, fact in facts.items() if fact.kind == Kind.DIR]
+        inner = [f"{folder}/{name}" if folder else name for folder in folders for name in NAMES]
+        return cls(
+            [path for path, fact in facts.items() if fact.kind != Kind.DIR] or PATHS,
+            folders[1:] or PATHS,
+            [path for path in inner if path not in facts] or PATHS,
+        )
+
+    def path(self, *wanted: list[str]) -> st.SearchStrategy[str]:
+        """One of the wanted paths, mostly; sometimes any, an odd one, or a slash at its end."""
+        likely = st.sampled_from([path for paths in wanted for path in paths])
+        other = st.sampled_from((*self.files, *self.folders, *self.free, *PATHS))
+        odd = other.map(lambda path: path + "/") | st.sampled_from(ODD_PATHS)
+        return st.integers(0, 9).flatmap(lambda n: likely if n < 7 else other if n < 9 else odd)
+
+
+def texts() -> st.SearchStrategy[str]:
+    """The text of a symlink."""
+    plain = st.sampled_from(PATHS)
+    up = plain.map(lambda path: "../" + path)
+    return st.one_of(plain, plain.map(lambda path: "/" + path), up, plain.map(lambda p: p + "/"))
+
+
+@st.composite
+def inodes(draw: st.DrawFn, owners: Sequence[int]) -> Inode | str | None:
+    """Something for a tree: an inode, None for a whiteout, or "link" for a hard link."""
+    kind = draw(st.sampled_from("ffffddddddswwwlop"))
+    if kind == "w":
+        return None
+    if kind == "l":
+        return "link"
+    if kind == "f":
+        made = file(draw(st.binary(max_size=4)), draw(st.sampled_from(MODES)))
+    elif kind == "s":
+        made = symlink(draw(texts()))
+    elif kind == "p":
+        made = Inode(Kind.FIFO, 0o644)
+    else:
+        made = folder(draw(st.sampled_from(DIR_MODES)))
+        if kind == "o":
+            made.xattrs[OPAQUE] = b"y"
+    made.uid, made.gid = draw(st.sampled_from(owners)), draw(st.sampled_from(owners))
+    made.mtime_ns = draw(st.sampled_from(TIMES))
+    if made.kind in (Kind.FILE, Kind.DIR) and draw(st.booleans()):
+        made.xattrs["user.a"] = draw(st.binary(max_size=2))
+    return made
+
+
+@st.composite
+def trees(draw: st.DrawFn, owners: Sequence[int], most: int = 8) -> Inode:
+    """A tree of a few paths, with hard links, whiteouts and opaque directories."""
+    some = st.sampled_from(PATHS[:12]) | st.sampled_from(PATHS)
+    drawn = draw(st.dictionaries(some, inodes(owners), min_size=most // 3, max_size=most))
+    root = folder()
+    files: list[Inode] = []
+    for path, inode in sorted(drawn.items()):
+        *above, name = path.split("/")
+        at: Inode | None = root
+        for part in above:
+            at = at.children.get(part) or at.put(part, folder())
+            if not at.is_dir:
+                break
+        if not at.is_dir:
+            continue
+        if inode == "link":
+            inode = files[-1] if files else file()
+        at.put(name, inode or whiteout())
+        files += [inode] if inode and not inode.is_dir else []
+    return root
+
+
+@st.composite
+def stacks(draw: st.DrawFn, owners: Sequence[int], *, redirect: bool = True) -> Stack:
+    """One to four lower trees, and an upper one that is empty for the most part."""
+    lowers = draw(st.lists(trees(owners), min_size=1, max_size=4))
+    upper = draw(trees(owners, 3)) if draw(st.integers(0, 3)) == 3 else folder()
+    return Stack(tuple(lowers), upper, redirect and draw(st.booleans()))
+
+
+def calls(owners: Sequence[int], around: Around) -> st.SearchStrategy[Call]:
+    """One call."""
+    files, folders, free = map(around.path, around[:3])
+    some = around.path(around.files, around.folders)
+    new = around.path(around.free, around.files)
+    mode, owner = st.sampled_from(MODES), st.sampled_from((*owners, -1))
+    data, flag = st.binary(max_size=4), st.booleans()
+    xattr = st.sampled_from(("user.a", "user.b"))
+
+    def call(name: str, *args: st.SearchStrategy[Any], **options: Any) -> st.SearchStrategy[Call]:
+        return st.builds(Call, st.just(name), st.tuples(*args), st.fixed_dictionaries(options))
+
+    return st.one_of(
+        call("read", files),
+        call("write", files, data, flag, mode),
+        call("write", new, data, flag, mode),
+        call("open", new, create=flag, exclusive=flag, truncate=flag, mode=mode),
+        call("truncate", files, st.integers(-1, 6)),
+        call("mkdir", free, st.sampled_from(DIR_MODES)),
+        call("rmdir", folders),
+        call("rmdir", folders),
+        call("unlink", files),
+        call("unlink", files),
+        call("rename", files, new),
+        call("rename", folders, around.path(around.free, around.folders)),
+        call("rename", some, some),
+        call("link", files, new),
+        call("symlink", texts(), free),
+        call("readlink", files),
+        call("mknod", free, st.sampled_from((Kind.FIFO, Kind.CHAR))),
+        call("chmod", some, mode),
+        call("chown", some, owner, owner, follow=flag),
+        call("utime", some, st.sampled_from(TIMES), follow=flag),
+        call("setxattr", some, xattr, data),
+        call("getxattr", some, xattr),
+        call("removexattr", some, xattr),
+        call("readdir", folders),
+        call("stat", some, flag),
+    )
+
+
+def outcome(act: Callable[..., Any], call: Call) -> object:
+    """The result of a call, or the name of its errno."""
+    try:
+        result = act(*call.args, **call.options)
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+    return result.kind if isinstance(result, Stat) else result
+
+
+class Pair:
+    """The same stack mounted twice: simulated, and by the kernel."""
+
+    def __init__(self, kernel: Kernel, stack: Stack) -> None:
+        self.kernel = kernel
+        kernel.mount(stack.lowers, stack.upper, redirect_dir=stack.redirect_dir)
+        self.mount = Mount(
+            stack.lowers, stack.upper, redirect_dir=stack.redirect_dir, clock=lambda: NOW
+        )
+
+    def check(self) -> Around:
+        """Both show the same, in merged and in upper; gives what that is."""
+        merged = of_union(self.mount.overlay)
+        same(merged, self.kernel.merged(), "merged")
+        same(of_tree(self.mount.upper), self.kernel.upper(), "upper")
+        return Around.of(merged)
+
+    def call(self, call: Call) -> object:
+        """Both answer the same; gives that answer."""
+        ours = outcome(getattr(self.mount, call.name), call)
+        theirs = outcome(
+            lambda *args, **options: self.kernel.call(call.name, *args, **options), call
+        )
+        assert ours == theirs, f"{call}: simulated {ours}, kernel {theirs}"
+        return ours
+
+
+def same(ours: Facts, theirs: Facts, where: str) -> None:
+    """The facts are equal, or an error says which are not."""
+    wrong = [
+        f"{where} /{path}\n  simulated {ours.get(path)!r}\n  kernel    {theirs.get(path)!r}"
+        for path in sorted(ours.keys() | theirs.keys())
+        if ours.get(path) != theirs.get(path)
+    ]
+    assert not wrong, "\n".join(wrong)
