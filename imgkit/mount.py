@@ -16,12 +16,9 @@ b'hello, world'
 from __future__ import annotations
 
 import errno
-import functools
 import stat
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from imgkit import changeset
 from imgkit.entry import Entry, Kind
@@ -29,73 +26,14 @@ from imgkit.inode import Inode, folder
 from imgkit.layer import Layer
 from imgkit.paths import PATH_MAX, SPECIAL, Found, Walk
 from imgkit.stack import stack
-from imgkit.union import Dentry, Trace, fail
-from imgkit.upper import Effect, Upper
+from imgkit.union import Dentry, fail
+from imgkit.upper import Upper
+from imgkit.view import Stat, Step, View, call
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Stat:
-    """What `stat` says; `ino` is the same for names of one inode, sizes are in bytes."""
-
-    kind: Kind
-    mode: int
-    uid: int
-    gid: int
-    size: int
-    mtime_ns: int
-    nlink: int
-    device: tuple[int, int]
-    ino: int
+__all__ = ["Mount", "Stat", "Step"]
 
 
-class Step(NamedTuple):
-    """A call that was made: what it gave, or its errno, and what it changed in upper."""
-
-    call: str
-    arguments: tuple[object, ...]
-    result: object
-    errno: int
-    effects: tuple[Effect, ...]
-
-    @property
-    def copied(self) -> int:
-        """Bytes of content that were copied up."""
-        return sum(effect.copied for effect in self.effects)
-
-    def __str__(self) -> str:
-        said = errno.errorcode[self.errno] if self.errno else "" if self.result is None else "..."
-        return f"{self.call}({', '.join(map(repr, self.arguments))}) {said}".rstrip()
-
-
-def _call(
-    function: Callable[Concatenate[Mount, P], T],
-) -> Callable[Concatenate[Mount, P], T]:
-    """A call of the mount, kept in its `steps`."""
-
-    @functools.wraps(function)
-    def called(self: Mount, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        self.overlay.effects = []
-        result, number = None, 0
-        try:
-            result = function(self, *args, **kwargs)
-        except OSError as error:
-            number = error.errno or 0
-            raise
-        finally:
-            given = (*args, *kwargs.values())
-            step = Step(function.__name__, given, result, number, tuple(self.overlay.effects))
-            self.copied += step.copied
-            if self.steps is not None:
-                self.steps.append(step)
-        return result
-
-    return called
-
-
-class Mount:
+class Mount(View):
     """The merged view of lower trees, base first, under an upper tree that takes the changes.
 
     A lower is a `Layer`, or a tree of inodes. `steps`, if a list is given, gets every call made.
@@ -112,10 +50,7 @@ class Mount:
     ) -> None:
         trees = stack(lowers)
         above = upper or (trees[-1].copy() if trees else folder())
-        self.overlay = Upper(trees, above, redirect_dir=redirect_dir, clock=clock)
-        self.steps = steps
-        self.copied = 0
-        """Bytes of content that were copied up, by all calls."""
+        super().__init__(Upper(trees, above, redirect_dir=redirect_dir, clock=clock), steps)
 
     @property
     def upper(self) -> Inode:
@@ -135,82 +70,9 @@ class Mount:
         """What was changed, as `docker diff` lists it: "A" added, "C" changed, "D" deleted."""
         return changeset.changes(self.overlay)
 
-    # Asking
-
-    @_call
-    def lookup(self, path: str, *, follow: bool = False) -> Trace:
-        """Each tree that is asked on the way to a path, what it has there, and why it goes on."""
-        trace: Trace = []
-        Walk(self.overlay, path, trace).find(follow=follow)
-        return trace
-
-    def exists(self, path: str, *, follow: bool = True) -> bool:
-        """Whether something is there."""
-        try:
-            self._get(path, follow)
-        except OSError:
-            return False
-        return True
-
-    @_call
-    def stat(self, path: str, follow: bool = True) -> Stat:
-        """What is there; of a symlink itself only if not `follow`."""
-        dentry, inode = self._get(path, follow)
-        size = len(inode.link.encode("utf-8", "surrogateescape")) or inode.size
-        return Stat(
-            inode.kind,
-            inode.mode,
-            inode.uid,
-            inode.gid,
-            size,
-            inode.mtime_ns,
-            1 if dentry.is_merged else inode.nlink,
-            inode.device,
-            id(inode),
-        )
-
-    @_call
-    def readdir(self, path: str) -> list[str]:
-        """The names in a directory, in order.
-
-        Where nothing merges nothing is left out: whiteouts then show, though nothing is there.
-        """
-        dentry, inode = self._get(path, True)
-        if not inode.is_dir:
-            fail(errno.ENOTDIR, path)
-        return sorted(
-            name for name, gone in dentry.names().items() if not (gone and dentry.is_merged)
-        )
-
-    @_call
-    def readlink(self, path: str) -> str:
-        """The text of a symlink."""
-        _, inode = self._get(path, False)
-        if inode.kind is not Kind.SYMLINK:
-            fail(errno.EINVAL, path)
-        return inode.link
-
-    @_call
-    def read(self, path: str) -> bytes:
-        """The content of a file."""
-        _, inode = self._get(path, True)
-        if inode.is_dir:
-            fail(errno.EISDIR, path)
-        if inode.kind in (Kind.CHAR, Kind.BLOCK):
-            fail(errno.ENXIO, path)
-        return inode.read()
-
-    @_call
-    def getxattr(self, path: str, name: str, *, follow: bool = True) -> bytes:
-        """The value of an extended attribute."""
-        _, inode = self._get(path, follow)
-        if name not in inode.xattrs:
-            fail(errno.ENODATA, path)
-        return inode.xattrs[name]
-
     # Writing files
 
-    @_call
+    @call
     def open(
         self,
         path: str,
@@ -223,7 +85,7 @@ class Mount:
         """Open for writing, and close: enough for a copy-up. The flags are those of open(2)."""
         self._open(path, create, exclusive, truncate, mode)
 
-    @_call
+    @call
     def write(self, path: str, data: bytes, append: bool = False, mode: int = 0o644) -> None:
         """Write all of a file, or to its end; one that is not there is made with that mode."""
         inode = self._open(path, True, False, not append, mode)
@@ -231,7 +93,7 @@ class Mount:
             inode.fill(inode.read() + data)
             inode.mtime_ns = self.overlay.clock()
 
-    @_call
+    @call
     def truncate(self, path: str, size: int = 0) -> None:
         """Cut or extend a file to that many bytes."""
         if size < 0:
@@ -269,19 +131,19 @@ class Mount:
 
     # Names
 
-    @_call
+    @call
     def mkdir(self, path: str, mode: int = 0o755) -> None:
         """Make a directory."""
         self._make(self._free(path, folder=True), Inode(Kind.DIR, mode & 0o1777))
 
-    @_call
+    @call
     def symlink(self, text: str, path: str) -> None:
         """Make a symlink with that text."""
         if not text or len(text.encode("utf-8", "surrogateescape")) >= PATH_MAX:
             fail(errno.ENAMETOOLONG if text else errno.ENOENT, path)
         self._make(self._free(path), Inode(Kind.SYMLINK, 0o777, link=text))
 
-    @_call
+    @call
     def mknod(
         self, path: str, kind: Kind = Kind.FIFO, device: tuple[int, int] = (0, 0), mode: int = 0o644
     ) -> None:
@@ -292,7 +154,7 @@ class Mount:
             fail(errno.EPERM, path)
         self._make(dentry, inode)
 
-    @_call
+    @call
     def link(self, old: str, new: str) -> None:
         """Give a file a second name; a symlink itself, not what it leads to."""
         dentry, inode = self._get(old, False)
@@ -301,7 +163,7 @@ class Mount:
             fail(errno.EPERM, new)
         self.overlay.make(free, self.overlay.up(dentry))
 
-    @_call
+    @call
     def unlink(self, path: str) -> None:
         """Take away a name of anything but a directory."""
         found = self._find(path)
@@ -312,7 +174,7 @@ class Mount:
             fail(errno.EISDIR if inode.is_dir else errno.ENOTDIR, path)
         self.overlay.remove(found.dentry)
 
-    @_call
+    @call
     def rmdir(self, path: str) -> None:
         """Take away an empty directory."""
         found = self._find(path)
@@ -323,7 +185,7 @@ class Mount:
             fail(errno.ENOTDIR, path)
         self.overlay.remove(found.dentry)
 
-    @_call
+    @call
     def rename(self, old: str, new: str) -> None:
         """Give what is at `old` the name `new`, in place of what is there."""
         walks = Walk(self.overlay, old), Walk(self.overlay, new)
@@ -373,12 +235,12 @@ class Mount:
 
     # Attributes
 
-    @_call
+    @call
     def chmod(self, path: str, mode: int) -> None:
         """Change the mode; symlinks are followed."""
         self._change(path, "mode").mode = mode & 0o7777
 
-    @_call
+    @call
     def chown(self, path: str, uid: int, gid: int, *, follow: bool = True) -> None:
         """Change owner and group, -1 for neither; what ran as its owner no longer does."""
         inode = self._change(path, "owner", follow)
@@ -388,18 +250,18 @@ class Mount:
             group = stat.S_ISGID if inode.mode & stat.S_IXGRP else 0
             inode.mode &= ~(stat.S_ISUID | group)
 
-    @_call
+    @call
     def utime(self, path: str, mtime_ns: int, *, follow: bool = True) -> None:
         """Change the time of the last change, in nanoseconds since 1970."""
         self._change(path, "mtime", follow).mtime_ns = mtime_ns
 
-    @_call
+    @call
     def setxattr(self, path: str, name: str, value: bytes) -> None:
         """Set an extended attribute of a file or directory."""
         self._check_xattr(path, name)
         self._change(path, name).xattrs[name] = value
 
-    @_call
+    @call
     def removexattr(self, path: str, name: str) -> None:
         """Take an extended attribute away."""
         if name not in self._check_xattr(path, name).xattrs:
@@ -421,25 +283,6 @@ class Mount:
         inode = self.overlay.up(dentry)
         self.overlay.note(f"{what} changed", dentry)
         return inode
-
-    # Paths
-
-    def _get(self, path: str, follow: bool) -> tuple[Dentry, Inode]:
-        """What is at a path; after a slash at its end, only a directory."""
-        found = self._find(path, follow or path.endswith("/"))
-        inode = self._there(found, path)
-        if found.slash and not inode.is_dir:
-            fail(errno.ENOTDIR, path)
-        return found.dentry, inode
-
-    def _find(self, path: str, follow: bool = False) -> Found:
-        return Walk(self.overlay, path).find(follow=follow)
-
-    @staticmethod
-    def _there(found: Found, path: str) -> Inode:
-        if found.inode is None:
-            fail(errno.ENOENT, path)
-        return found.inode
 
 
 def _same(one: Found, other: Found) -> bool:
