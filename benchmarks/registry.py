@@ -11,10 +11,11 @@ from pathlib import Path
 
 
 @contextmanager
-def registry(program: str, folder: Path) -> Iterator[str]:
+def registry(program: str, folder: Path, more: str = "") -> Iterator[str]:
     """`host:port` of a registry that keeps everything in `folder`, while the block runs.
 
-    It is empty at first, listens on loopback only, and allows deleting.
+    It is empty at first, listens on loopback only, and allows deleting. `more` is
+    added to its configuration.
     """
     config, log = folder / "registry.yml", folder / "registry.log"
     config.write_text(
@@ -23,6 +24,7 @@ def registry(program: str, folder: Path) -> Iterator[str]:
         f"  filesystem: {{rootdirectory: {folder / 'data'}}}\n"
         "  delete: {enabled: true}\n"
         "http: {addr: '127.0.0.1:0', secret: none}\n"
+        f"{more}"
     )
     with log.open("wb") as output:
         command = [program, "serve", str(config)]

@@ -25,6 +25,8 @@ TOKEN_LIMIT: Final = 1 << 20
 """Bytes that the answer of a token service may have."""
 MIN_LIFE: Final = 60
 """Seconds that a token lives when its service does not say, or says less."""
+MAX_LIFE: Final = 86400
+"""Seconds after which a new one is asked for, whatever its service says."""
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[ \t]*=[ \t]*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s,\"]+))")
@@ -42,20 +44,25 @@ class Challenge:
     def realm(self) -> str:
         return self.params.get("realm", "")
 
-    def token_url(self, registry: str, scope: str) -> str:
-        """Where to ask for a token; a relative realm is one of the registry itself."""
-        realm = urljoin(registry, self.realm)
-        asked = {"service": self.params.get("service", ""), "scope": scope}
-        query = urlencode({key: value for key, value in asked.items() if value}, safe=":/,")
+    def realm_url(self, registry: str) -> str:
+        """Whom to ask for a token; a relative realm is one of the registry itself."""
+        return urljoin(registry, self.realm)
+
+    def token_url(self, registry: str, *scopes: str) -> str:
+        """The GET for a token that is good for these scopes."""
+        realm = self.realm_url(registry)
+        asked = [("service", self.params.get("service", "")), *(("scope", s) for s in scopes)]
+        query = urlencode([(key, value) for key, value in asked if value], safe=":/,")
         return f"{realm}{'&' if urlsplit(realm).query else '?'}{query}"
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What the realm gave: good for `life` seconds."""
+    """What the realm gave: good for `life` seconds; perhaps with a new identity token."""
 
     text: str
     life: int
+    identity: str = ""
 
     @classmethod
     def parse(cls, raw: bytes, url: str) -> Token:
@@ -78,7 +85,12 @@ class Token:
                 url=url,
             )
         life = answer.get("expires_in")
-        return cls(text, max(life, MIN_LIFE) if isinstance(life, int) else MIN_LIFE)
+        identity = answer.get("refresh_token")
+        return cls(
+            text,
+            min(max(life, MIN_LIFE), MAX_LIFE) if isinstance(life, int) else MIN_LIFE,
+            identity if isinstance(identity, str) else "",
+        )
 
 
 def parse(header: str) -> list[Challenge]:

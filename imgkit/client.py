@@ -12,22 +12,21 @@ One pull asks for:
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Final
 from urllib.parse import urlencode
 
 import requests
 
-from imgkit import challenge, document, origins
-from imgkit.challenge import Challenge, Token
-from imgkit.digest import CHUNK, Digest, VerifyingReader
-from imgkit.download import Body, Download
-from imgkit.errors import ImgkitError, LimitExceeded, RegistryError, Unreachable
+from imgkit import document, origins
+from imgkit.access import Access
+from imgkit.credentials import Credentials, Login
+from imgkit.digest import Digest, VerifyingReader
+from imgkit.download import Download, read_all
+from imgkit.errors import RegistryError, Unreachable
 from imgkit.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, parse
 from imgkit.patience import Patience
 from imgkit.reference import Reference
-from imgkit.refusals import ERROR_LIMIT, refuse
 from imgkit.wire import Exchange, Wire
 
 __all__ = ["Client", "Exchange", "Repository", "asks_itself"]
@@ -48,12 +47,14 @@ class Client(Wire):
         *,
         session: requests.Session | None = None,
         mirror: str | None = None,
+        credentials: Credentials | None = None,
         patience: Patience | None = None,
         on_exchange: Callable[[Exchange], None] | None = None,
         on_wait: Callable[[float, str], None] | None = None,
     ) -> None:
         super().__init__(session, patience=patience, on_exchange=on_exchange, on_wait=on_wait)
         self.mirror = mirror
+        self.credentials = credentials or Credentials()
 
     def repository(self, reference: Reference) -> Repository:
         """The repository that a name belongs to."""
@@ -72,13 +73,15 @@ class Repository:
         scheme = "http" if origins.is_loopback(host) else "https"
         own = f"{scheme}://{reference.registry_host}"
         self.base = (client.mirror or own).rstrip("/") if self._mirrored else own
-        self._lock = threading.Lock()
-        self._challenges: list[Challenge] | None = None
-        self._token: tuple[Token, float] | None = None
+        self.access = Access(client, self.base, f"{self.domain}/{self.path}", self._login)
         self._documents: dict[Digest, bytes] = {}
 
     def __repr__(self) -> str:
         return f"<Repository {self.domain}/{self.path} at {self.base}>"
+
+    def _login(self) -> Login | None:
+        """What the credentials hold for this repository; it is no business of a mirror."""
+        return None if self._mirrored else self.client.credentials.find(self.domain, self.path)
 
     def resolve(self, reference: Reference) -> Descriptor:
         """The manifest or index of that tag or digest, fetched and, for a digest, checked."""
@@ -132,7 +135,7 @@ class Repository:
             again += 1
             answer = self._ask(what, accept)
             try:
-                return answer, self._body(answer, document.LIMIT, what)
+                return answer, read_all(answer, self.domain, patience, document.LIMIT, what)
             except Unreachable:
                 if again >= patience.tries or patience.clock() >= until:
                     raise
@@ -140,18 +143,21 @@ class Repository:
                 self.client.wait(patience.before(again), why)
 
     def _ask(self, what: str, accept: str = "*/*", span: str | None = None) -> requests.Response:
-        """A good answer to GET /v2/<name>/<what>; one new token is tried when it is a 401.
+        """A good answer to GET /v2/<name>/<what>; after a refusal, a new token is tried.
 
         With a `span` (the value of a `Range` header) it may be a 206.
         """
         query = f"?{urlencode({'ns': self.domain})}" if self._mirrored else ""
         url = f"{self.base}/v2/{self.path}/{what}{query}"
-        answer = self.client.send(url, self._authorization(), accept, span)
-        if answer.status_code == 401:
-            self._forget(answer)
-            answer = self.client.send(url, self._authorization(), accept, span)
+        headers = {"Accept": accept} | ({"Range": span} if span else {})
+        for _ in range(3):  # as it is, with a new token, with a wider one
+            authorization = self.access.header()
+            answer = self.client.send(url, authorization, headers=headers)
+            if answer.status_code not in (401, 403) or not self.access.learn(answer, authorization):
+                break
+            answer.close()
         if answer.status_code not in ((200, 206) if span else (200,)):
-            self._refuse(answer, what)
+            self.access.refuse(answer, what)
         if answer.headers.get("Content-Encoding", "identity") not in ("identity", ""):
             answer.close()
             raise RegistryError(
@@ -162,76 +168,6 @@ class Repository:
                 url=url,
             )
         return answer
-
-    def _authorization(self) -> str | None:
-        """The header that the registry wants: none, or an anonymous bearer token still alive."""
-        with self._lock:
-            if self._challenges is None:
-                self._challenges = self._check_version()
-            bearer = next((c for c in self._challenges if c.scheme == "bearer"), None)
-            if bearer is None:
-                return None
-            if self._token is None or self.client.patience.clock() >= self._token[1]:
-                token = self._fetch_token(bearer)
-                self._token = (token, self.client.patience.clock() + token.life - 5)
-            return f"Bearer {self._token[0].text}"
-
-    def _check_version(self) -> list[Challenge]:
-        """GET /v2/: is there a registry, and what does it ask for? (spec: "Determining Support")"""
-        answer = self.client.send(f"{self.base}/v2/", None)
-        answer.close()
-        if answer.status_code == 200:
-            return []
-        if answer.status_code == 401:
-            return challenge.parse(answer.headers.get("WWW-Authenticate", ""))
-        if answer.status_code in (404, 405):
-            raise RegistryError(
-                f"{self.base} answers, but not as a registry: GET /v2/ gave {answer.status_code}. "
-                "Check the name before the first slash.",
-                status=answer.status_code,
-                code=None,
-                url=answer.url,
-            )
-        self._refuse(answer, "")
-
-    def _fetch_token(self, bearer: Challenge) -> Token:
-        url = bearer.token_url(f"{self.base}/v2/", f"repository:{self.path}:pull")
-        origins.follow(self.base, url)
-        answer = self.client.send(url, None)
-        if answer.status_code != 200:
-            self._refuse(answer, "token")
-        return Token.parse(self._body(answer, challenge.TOKEN_LIMIT, "token"), url)
-
-    def _forget(self, answer: requests.Response) -> None:
-        """Drop the token that was refused, and take up the challenge that came instead."""
-        header = answer.headers.get("WWW-Authenticate")
-        answer.close()
-        with self._lock:
-            self._token = None
-            self._challenges = challenge.parse(header) if header else self._challenges
-
-    def _body(self, answer: requests.Response, limit: int, what: str) -> bytes:
-        """The whole body, of at most `limit` bytes."""
-        with answer:
-            patience = self.client.patience
-            body = Body(answer, self.domain, patience, patience.whole)
-            raw = b"".join(iter(lambda: body.read(min(CHUNK, limit + 1 - body.count)), b""))
-        if len(raw) > limit:
-            raise LimitExceeded(
-                f"the {what} from {self.domain} has more than {limit} bytes; none is that long",
-                limit=limit,
-                actual=len(raw),
-            )
-        return raw
-
-    def _refuse(self, answer: requests.Response, what: str) -> NoReturn:
-        """Raise the error that this answer means, with what the registry says of it."""
-        try:
-            body = Body(answer, self.domain, self.client.patience).read(ERROR_LIMIT)
-        except ImgkitError:
-            body = b""
-        answer.close()
-        refuse(answer, body, f"{self.domain}/{self.path}", what)
 
 
 def asks_itself(domain: str) -> bool:

@@ -20,7 +20,7 @@ import requests
 import urllib3
 
 from imgkit.digest import CHUNK
-from imgkit.errors import NotFound, RegistryError, Unreachable
+from imgkit.errors import LimitExceeded, NotFound, RegistryError, Unreachable
 from imgkit.patience import Patience, duration
 from imgkit.refusals import reason
 
@@ -103,6 +103,22 @@ class Body:
             url=self._answer.url,
             found=True,
         )
+
+
+def read_all(
+    answer: requests.Response, host: str, patience: Patience, limit: int, what: str
+) -> bytes:
+    """The whole body of an answer, of at most `limit` bytes."""
+    with answer:
+        body = Body(answer, host, patience, patience.whole)
+        raw = b"".join(iter(lambda: body.read(min(CHUNK, limit + 1 - body.count)), b""))
+    if len(raw) > limit:
+        raise LimitExceeded(
+            f"the {what} from {host} has more than {limit} bytes; none is that long",
+            limit=limit,
+            actual=len(raw),
+        )
+    return raw
 
 
 class Download:

@@ -24,8 +24,13 @@ ERROR_LIMIT: Final = 64 << 10
 """Bytes that are read of an answer that only says what went wrong."""
 
 
-def refuse(answer: requests.Response, body: bytes, name: str, what: str) -> NoReturn:
-    """Raise the error that this answer to a GET of `what` means, with what the registry says."""
+def refuse(
+    answer: requests.Response, body: bytes, name: str, what: str, doing: str, who: str
+) -> NoReturn:
+    """Raise the error that this answer about `what` means, with what the registry says.
+
+    `name` is the registry and the path; `doing` and `who` are how we asked: "read", "as 'me'".
+    """
     domain, _, path = name.partition("/")
     status = answer.status_code
     code, message = _complaint(body)
@@ -42,8 +47,8 @@ def refuse(answer: requests.Response, body: bytes, name: str, what: str) -> NoRe
         raise NotFound(f"{domain} has no {what} in {path}.{says}", name=name, **facts)
     if status in (401, 403):
         raise Unauthorized(
-            f"{domain} does not let us read {path} ({status}).{says} The repository "
-            "does not exist, or it is private.",
+            f"{domain} does not let us {doing} {path} ({status}).{says} We asked {who}. The "
+            "repository does not exist, or it is private.",
             **facts,
         )
     if status == 429:

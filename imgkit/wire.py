@@ -7,7 +7,7 @@ read ~/.netrc, decode bodies) is switched off, because each of these breaks a pr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final
@@ -24,6 +24,9 @@ from imgkit.refusals import unreachable
 
 REDIRECTS: Final = 5
 """How often one request may be sent on to another address."""
+
+Data = bytes | Iterable[bytes] | None
+"""The body of a request: all of it, or in chunks."""
 
 _MOVED: Final = (301, 302, 303, 307, 308)
 _AGENT: Final = f"imgkit/{__version__}"
@@ -71,22 +74,27 @@ class Wire:
         self,
         url: str,
         authorization: str | None = None,
-        accept: str = "*/*",
-        span: str | None = None,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        data: Data = None,
     ) -> requests.Response:
-        """The answer to one GET, after any redirects and further tries, its body not read yet.
+        """The answer to one request, its body not read yet.
 
-        The authorization is for the origin of `url` alone. Raises `Unreachable` or, for an
-        address that may not be asked, `RegistryError`.
+        The authorization is for the origin of `url` alone. A GET or HEAD is sent on where a
+        server sends it, and tried again; what changes something is asked once. Raises
+        `Unreachable` or, for an address that may not be asked, `RegistryError`.
         """
-        headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": _AGENT}
-        if span:
-            headers["Range"] = span
+        sent = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": _AGENT}
+        sent |= headers or {}
+        if method not in ("GET", "HEAD"):
+            own = {"Authorization": authorization} if authorization else {}
+            return self._ask(method, url, sent | own, data)
         again = 0
         while True:
             again += 1
             try:
-                answer = self._follow(url, headers, authorization)
+                answer = self._follow(method, url, sent, authorization)
             except Unreachable as error:
                 if again >= self.patience.tries or not error.found:
                     raise
@@ -108,13 +116,13 @@ class Wire:
             seconds -= 1.0
 
     def _follow(
-        self, url: str, headers: Mapping[str, str], authorization: str | None
+        self, method: str, url: str, headers: Mapping[str, str], authorization: str | None
     ) -> requests.Response:
         home = origins.origin(url)
         for _ in range(REDIRECTS + 1):
             at_home = authorization is not None and origins.origin(url) == home
             more = {"Authorization": authorization} if at_home else {}
-            answer = self._get(url, {**headers, **more})
+            answer = self._ask(method, url, {**headers, **more})
             if answer.status_code not in _MOVED or "Location" not in answer.headers:
                 return answer
             answer.close()
@@ -126,12 +134,16 @@ class Wire:
             url=url,
         )
 
-    def _get(self, url: str, headers: Mapping[str, str | None]) -> requests.Response:
+    def _ask(
+        self, method: str, url: str, headers: Mapping[str, str | None], data: Data = None
+    ) -> requests.Response:
         where = origins.origin(url)
         try:
-            answer = self.session.get(
+            answer = self.session.request(
+                method,
                 url,
                 headers=headers,
+                data=data,
                 stream=True,
                 allow_redirects=False,
                 timeout=(self.patience.connect, self.patience.silence),
@@ -146,7 +158,7 @@ class Wire:
         self._answered.add(where)
         length = answer.headers.get("Content-Length", "")
         size = int(length) if length.isdecimal() else None
-        self.on_exchange(Exchange("GET", url, answer.status_code, size))
+        self.on_exchange(Exchange(method, url, answer.status_code, size))
         return answer
 
 
