@@ -126,6 +126,7 @@ class Extraction:
         self._skipped: list[str] = []
         self._unrecorded: list[str] = []
         self._unmarked: list[str] = []
+        self._whiteouts = 0
         root = os.open(directory, _FOLDER)
         self._folders, self._sources = _Folders(root), _Folders(root)
         try:
@@ -138,7 +139,7 @@ class Extraction:
         return self._report()
 
     def _report(self) -> Report:
-        counts, tree = self._counts, self._tree
+        counts = self._counts
         return Report(
             counts[Kind.FILE],
             counts[Kind.DIR] - 1,
@@ -148,8 +149,8 @@ class Extraction:
             self._size,
             tuple(self._skipped),
             tuple(self._unrecorded),
-            len(tree.whiteouts - set(self._unmarked)),
-            len(tree.opaque - set(self._unmarked)),
+            self._whiteouts,
+            len(self._tree.opaque - set(self._unmarked)),
             tuple(self._unmarked),
         )
 
@@ -229,7 +230,7 @@ class Extraction:
 
     def _stand_in(self, node: Node) -> None:
         """An empty file where a device node was asked for but may not be made, as umoci does."""
-        self._skipped.append(node.path)
+        self._skip(node)
         if self._options.devices:
             file = os.open(_name(node), _NEW, 0o600, dir_fd=self._enter(node))
             try:
@@ -239,7 +240,7 @@ class Extraction:
 
     def _link(self, source: Node, node: Node) -> None:
         if source.path in self._skipped:
-            self._skipped.append(node.path)
+            self._skip(node)
             if not self._options.devices:
                 return
         os.link(
@@ -252,9 +253,16 @@ class Extraction:
         self._counts[Kind.HARDLINK] += 1
         self._options.on_entry(node)
 
+    def _skip(self, node: Node) -> None:
+        self._skipped.append(node.path)
+        if node.path in self._tree.covers and not self._options.devices:
+            self._whiteout(node.path)
+
     def _whiteout(self, path: str) -> None:
         folder, _, name = path.rpartition("/")
-        if not make_whiteout(name, self._folders.enter(folder), self._folders.root):
+        if make_whiteout(name, self._folders.enter(folder), self._folders.root):
+            self._whiteouts += 1
+        else:
             self._unmarked.append(path)
 
     def _finish_folder(self, node: Node) -> None:

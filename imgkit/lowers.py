@@ -28,6 +28,8 @@ class Lower(NamedTuple):
     root: Node
     whiteouts: frozenset[str] = frozenset()
     opaque: frozenset[str] = frozenset()
+    covers: frozenset[str] = frozenset()
+    """Device nodes with something below that would show where they are not made."""
 
 
 def lowers(layers: Sequence[Layer]) -> Iterator[Lower]:
@@ -47,7 +49,8 @@ def lowers(layers: Sequence[Layer]) -> Iterator[Lower]:
             _reach(root, merged, path)
         for path in sorted(whiteouts):
             _reach(root, merged, path.rpartition("/")[0])
-        yield Lower(root, frozenset(whiteouts), frozenset(opaque))
+        covers = frozenset(path for path in past if _is_device(_find(merged, path)))
+        yield Lower(root, frozenset(whiteouts), frozenset(opaque), covers)
 
 
 def _marks(layer: Layer, number: int, merged: Node, past: Past) -> tuple[set[str], set[str]]:
@@ -91,6 +94,10 @@ def _find(root: Node, path: str) -> Node | None:
 
 def _is_folder(node: Node | None) -> bool:
     return node is not None and node.kind is Kind.DIR
+
+
+def _is_device(node: Node | None) -> bool:
+    return node is not None and node.kind in (Kind.CHAR, Kind.BLOCK)
 
 
 def _reach(root: Node, merged: Node, path: str) -> None:

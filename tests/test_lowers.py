@@ -100,6 +100,13 @@ def test_a_layer_that_contradicts_itself_is_refused() -> None:
         list(lowers([layer_of(*BASE), layer_of(file("x"), file("x/y"))]))
 
 
+OPAQUES: Final = ("trusted.overlay.opaque", "user.overlay.opaque")
+
+
+def mark(path: Path, name: str) -> bytes:
+    return os.getxattr(path, name) if name in os.listxattr(path) else b""
+
+
 def marked(root: Path) -> tuple[set[str], set[str]]:
     """The whiteouts in a directory of a layer, and its opaque directories."""
     whiteouts, opaque = set(), set()
@@ -108,11 +115,7 @@ def marked(root: Path) -> tuple[set[str], set[str]]:
         if stat.S_ISCHR(found.st_mode) and not found.st_rdev:
             whiteouts.add(path)
         elif stat.S_ISDIR(found.st_mode):
-            names = os.listxattr(root / path)
-            for name in names:
-                if name in ("trusted.overlay.opaque", "user.overlay.opaque"):
-                    assert os.getxattr(root / path, name) == b"y"
-                    opaque.add(path)
+            opaque |= {path for name in OPAQUES if mark(root / path, name) == b"y"}
     return whiteouts, opaque
 
 
