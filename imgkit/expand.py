@@ -128,6 +128,7 @@ def _matches(base: str, part: str, scope: Scope) -> Iterator[str]:
         if scope.exists(join + part):
             yield join + part
         return
-    for name in scope.names(base or "."):
+    hidden = [".", ".."] if part.startswith(".") else []
+    for name in [*hidden, *scope.names(base or ".")]:
         if fnmatch.fnmatchcase(name, part) and (part.startswith(".") or not name.startswith(".")):
             yield join + name

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -275,7 +276,7 @@ class Shell:
         try:
             return self._process("sh").read(path)
         except OSError as error:
-            raise _CannotOpen(f"can't open {path}: {why(error).lower()}") from None
+            raise _CannotOpen(f"can't open {path}: {_why(error)}") from None
 
     def _created(self, path: str, *, append: bool) -> Sink:
         """What writes to the end of a file, which is there from now on, empty unless `append`."""
@@ -284,7 +285,7 @@ class Shell:
         try:
             process.write(where, b"", append=append)
         except OSError as error:
-            said = {2: "nonexistent directory"}.get(error.errno or 0, why(error))
+            said = "nonexistent directory" if error.errno == errno.ENOENT else why(error)
             raise _CannotOpen(f"can't create {path}: {said}") from None
         return lambda data: process.write(where, data, append=True)
 
@@ -368,7 +369,7 @@ class Shell:
         try:
             text = self._process("sh", streams).read(args[0]) if args else streams.stdin
         except OSError as error:
-            streams.err(encode(f"sh: can't open '{args[0]}': {why(error)}\n"))
+            streams.err(encode(f"sh: can't open {args[0]}: {_why(error)}\n"))
             return 2
         return self.interpret(decode(text), replace(streams, stdin=b"") if not args else streams)
 
@@ -459,12 +460,14 @@ class Shell:
         process = self._process("sh", streams)
         try:
             if process.stat(target).kind is not Kind.DIR:
-                raise NotADirectoryError(20, "")
+                raise NotADirectoryError(errno.ENOTDIR, "")
         except OSError as error:
-            streams.err(encode(f"sh: cd: can't cd to {target}: {why(error)}\n"))
+            streams.err(encode(f"sh: cd: line 0: can't cd to {target}: {why(error)}\n"))
             return 1
         self.variables["OLDPWD"], self.cwd = self.cwd, process.real(target)
         self.variables["PWD"] = self.cwd
+        if words[1:] == ["-"]:
+            streams.out(encode(f"{self.cwd}\n"))
         return 0
 
     def _do_export(self, words: list[str], streams: Streams) -> int:
@@ -548,6 +551,10 @@ class Shell:
 
     def _do_nothing(self, _words: list[str], _: Streams) -> int:
         return 0
+
+
+def _why(error: OSError) -> str:
+    return "no such file" if error.errno == errno.ENOENT else why(error)
 
 
 class _CannotOpen(Exception):

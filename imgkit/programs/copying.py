@@ -19,7 +19,7 @@ def cp(p: Process, args: list[str]) -> int:
     deep = bool(given.keys() & {"r", "R", "a", "recursive", "archive"})
     links = "L" not in given and (deep or bool(given.keys() & {"d", "P"}))
     keep = bool(given.keys() & {"a", "p", "archive", "preserve"})
-    copier = _Copier(p, deep, links, keep)
+    copier = _Copier(p, deep, links, keep, set())
 
     def copy(old: str, new: str) -> int:
         return each(p, [old], lambda _: p.stat(old, follow=False), "can't stat '{}'") or copier(
@@ -41,7 +41,7 @@ def mv(p: Process, args: list[str]) -> int:
                 return p.complain(f"can't rename '{old}': {why(error)}")
             if p.kind(new, follow=False):
                 p.rmdir(new)
-            code = _Copier(p, deep=True, links=True, keep=True)(old, new)
+            code = _Copier(p, True, True, True, set())(old, new)
             return code or each(p, [old], lambda at: remove(p, at), "can't remove '{}'")
         return 0
 
@@ -51,9 +51,7 @@ def mv(p: Process, args: list[str]) -> int:
 def _into(p: Process, paths: Sequence[str], do: Callable[[str, str], int]) -> int:
     """Do it with each source and its place: in the last path if that is a directory."""
     *sources, target = paths
-    folder = p.is_dir(target)
-    if len(sources) > 1 and not folder:
-        return p.complain(f"target '{target}' is not a directory")
+    folder = len(sources) > 1 or p.is_dir(target)
     code = 0
     for source in sources:
         name = source.rstrip("/").rpartition("/")[2]
@@ -63,12 +61,16 @@ def _into(p: Process, paths: Sequence[str], do: Callable[[str, str], int]) -> in
 
 @dataclass(frozen=True, slots=True)
 class _Copier:
-    """How to copy: what is in directories, symlinks as such, owners and times kept."""
+    """How to copy: what is in directories, symlinks as such, owners and times kept.
+
+    `made` are the directories that it made, which it does not copy into themselves.
+    """
 
     p: Process
     deep: bool
     links: bool
     keep: bool
+    made: set[str]
 
     def __call__(self, old: str, new: str) -> int:
         """Copy one thing, and all that is in it; complaints are made here. The exit code."""
@@ -96,10 +98,11 @@ class _Copier:
         p = self.p
         if not self.deep:
             return p.complain(f"omitting directory '{old}'")
-        if f"{p.real(new)}/".startswith(f"{p.real(old).rstrip('/')}/"):
+        if p.real(old) in self.made:
             return p.complain(f"recursion detected, omitting directory '{old}'")
         if p.kind(new, follow=False) is None:
             p.mkdir(new, found.mode & ~UMASK)
+            self.made.add(p.real(new))
         inner = [(f"{old.rstrip('/')}/{name}", f"{new}/{name}") for name in p.readdir(old)]
         return max((self(*pair) for pair in inner), default=0)
 

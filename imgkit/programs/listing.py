@@ -138,7 +138,7 @@ def _print(
             p.say(name + mark)
             continue
         user, group = owners(p, found, numeric="n" in given)
-        size = f"{human(size_of(found)):>9}" if "h" in given else f"{size_of(found):>9}"
+        size = f"{human(size_of(found)):>7}" if "h" in given else f"{size_of(found):>9}"
         if found.kind in (Kind.CHAR, Kind.BLOCK):
             size = "{:>4}, {:>3}".format(*found.device)
         path = name if base is None else f"{base}/{name}"

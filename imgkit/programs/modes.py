@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from imgkit.entry import Kind
 from imgkit.process import UMASK, Process
@@ -74,19 +77,20 @@ def changed(old: int, text: str, *, is_dir: bool) -> int:
     return mode
 
 
+_WHO: Final = {"u": 0o4700, "g": 0o2070, "o": 0o007, "a": 0o7777}
+_WHAT: Final = {"r": 0o444, "w": 0o222, "x": 0o111, "s": 0o6000, "t": 0o1000, "X": 0o111}
+
+
 def _clause(mode: int, who: str, sign: str, what: str, is_dir: bool) -> int:
-    classes = "ugo" if not who or "a" in who else who
-    bits = sum(bit for letter, bit in (("r", 4), ("w", 2), ("x", 1)) if letter in what)
-    if "X" in what and (is_dir or mode & 0o111):
-        bits |= 1
-    shifts = {"u": 6, "g": 3, "o": 0}
-    change = sum(bits << shifts[one] for one in set(classes))
-    if not who:
-        change &= ~UMASK
-    if "s" in what:
-        change |= (0o4000 if "u" in classes else 0) | (0o2000 if "g" in classes else 0)
-    if "t" in what:
-        change |= 0o1000
+    """The mode after one change, such as `go-w`; where nobody is named, the umask is kept to."""
+    whose = _bits(_WHO, who or "a")
+    letters = what if is_dir or mode & 0o111 else what.replace("X", "")
+    change = _bits(_WHAT, letters) & whose & (0o7777 if who else ~UMASK)
     if sign == "=":
-        return mode & ~sum(7 << shifts[one] for one in set(classes)) | change
+        return mode & ~whose | change
     return mode | change if sign == "+" else mode & ~change
+
+
+def _bits(bits: Mapping[str, int], letters: str) -> int:
+    """The bits of all these letters."""
+    return functools.reduce(operator.or_, (bits[letter] for letter in letters), 0)

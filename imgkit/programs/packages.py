@@ -117,19 +117,22 @@ def files_of(name: str) -> tuple[str, ...]:
 def _install(p: Process, name: str, database: str, record: str) -> None:
     head = b"\x7fELF\2\1\1".ljust(64, b"\0")
     text = f"imgkit stand-in for the package {name}; it does nothing.\n".encode()
+    for path in [*files_of(name), database]:
+        _folders(p, path)
     for path in files_of(name):
-        for above in ("/usr", path.rpartition("/")[0]):
-            if not p.is_dir(above):
-                p.mkdir(above)
         program = "/share/" not in path
         p.write(path, (head * program + text).ljust(_SIZE, b"."))
         p.chmod(path, 0o755 if program else 0o644)
+    p.write(database, record.encode(), append=True)
+
+
+def _folders(p: Process, path: str) -> None:
+    """Make the directories on the way to a path."""
     folder = ""
-    for part in database.split("/")[1:-1]:
+    for part in path.split("/")[1:-1]:
         folder += f"/{part}"
         if not p.is_dir(folder):
             p.mkdir(folder)
-    p.write(database, record.encode(), append=True)
 
 
 def _uninstall(p: Process, database: str, field: str, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -87,7 +88,7 @@ def contents(p: Process, paths: list[str], what: str) -> Iterator[tuple[str, byt
         try:
             yield path, p.read(path)
         except OSError as error:
-            said = "read error: {1}" if error.errno == 21 and p.name == "cat" else what
+            said = "read error: {1}" if error.errno == errno.EISDIR and p.name == "cat" else what
             p.complain(said.format(path, why(error)))
             yield path, None
 
@@ -143,7 +144,7 @@ def wc(p: Process, args: list[str]) -> int:
     """Count lines, words and bytes."""
     given, paths = options(args, "lwcm")
     wanted = [letter for letter in "lwc" if letter in given] or ["l", "w", "c"]
-    width = 9 if len(wanted) > 1 else 0
+    width = 9 if len(wanted) > 1 or len(paths) > 1 else 0
     totals = dict.fromkeys("lwc", 0)
     code = 0
     for path, data in contents(p, paths, "{0}: {1}"):
