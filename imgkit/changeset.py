@@ -64,7 +64,8 @@ def _entry(inode: Inode, path: str, first: dict[int, str]) -> tuple[Entry, bytes
 def changes(union: Union) -> list[Changed]:
     """The paths that were added ("A"), changed ("C") and deleted ("D"), in order.
 
-    A directory counts as changed where its attributes did, and where a name in it came or went.
+    As in Docker (archive/changes.go of moby), a directory above a change is changed too, and what
+    was copied up and is as it was below is not. Times count for all but directories.
     """
     return sorted(_changes(union, union.root), key=lambda change: change[1])
 
@@ -81,21 +82,20 @@ def _changes(union: Union, at: Dentry) -> Iterator[Changed]:
         elif old is None:
             yield "A", path
         inner = list(_changes(union, child)) if child.is_dir and child.upper else []
-        if old and new and child.upper:
-            came = any(what != "C" and one.rpartition("/")[0] == path for what, one in inner)
-            if came or not (new.is_dir and _same(old, new)):
-                yield "C", path
+        if old and new and (inner or not _same(old, new)):
+            yield "C", path
         yield from inner
 
 
 def _same(old: Inode, new: Inode) -> bool:
-    return [old.kind, old.mode, old.uid, old.gid, old.mtime_ns, old.xattrs] == [
-        new.kind,
-        new.mode,
-        new.uid,
-        new.gid,
+    """Whether Docker takes them for the same, by what `stat` says of them."""
+    if [old.kind, old.mode, old.uid, old.gid] != [new.kind, new.mode, new.uid, new.gid]:
+        return False
+    return new.is_dir or [old.mtime_ns, old.size, old.device, old.link] == [
         new.mtime_ns,
-        new.copy().xattrs,
+        new.size,
+        new.device,
+        new.link,
     ]
 
 
