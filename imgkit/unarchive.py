@@ -1,0 +1,130 @@
+"""ADD of a tar: its entries, put into the filesystem of a stage, through our strict reader."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from imgkit import tar
+from imgkit.compression import LIMITS, decompress
+from imgkit.copying import make, make_folders, remove
+from imgkit.digest import Readable
+from imgkit.entry import Entry, Kind
+from imgkit.errors import ImgkitError, InvalidLayer, LimitExceeded, UnsafePath
+from imgkit.inode import of_entry
+from imgkit.mount import Mount
+from imgkit.paths import Walk
+
+UNPACKED: Final = 4 << 30
+"""Bytes of an uncompressed tar that ADD takes."""
+
+
+def is_archive(content: bytes) -> bool:
+    """Whether these bytes begin like a tar, compressed (gzip, zstd, bzip2, xz) or not."""
+    try:
+        with _opened(content) as stream:
+            return next(tar.read(stream), None) is not None
+    except (ImgkitError, OSError, EOFError, lzma.LZMAError):
+        return False
+
+
+def unpack(content: bytes, target: Mount, place: str) -> None:
+    """Afterwards all that is in the tar is below `place`, with its own owners and modes.
+
+    Raises `InvalidLayer`, `UnsafePath` or `LimitExceeded`, as for a layer, and `OSError`.
+    """
+    make_folders(target, place, (0, 0))
+    base = f"/{Walk(target.overlay, place).find(follow=True).dentry.path}"
+    folders: list[Entry] = []
+    with _opened(content) as stream:
+        for entry, data in tar.read(stream):
+            if entry.path:
+                _put(entry, data.read(), target, base)
+            if entry.kind is Kind.DIR:
+                folders.append(entry)
+    for entry in folders:
+        target.utime(posixpath.join(base, entry.path), entry.mtime_ns)
+
+
+def _put(entry: Entry, data: bytes, target: Mount, base: str) -> None:
+    place = posixpath.join(base, entry.path)
+    _refuse_symlinks(entry, entry.path, target, base)
+    make_folders(target, posixpath.dirname(place), (0, 0))
+    there = target.exists(place, follow=False)
+    is_folder = there and target.stat(place, follow=False).kind is Kind.DIR
+    if there and not (is_folder and entry.kind is Kind.DIR):
+        remove(target, place)
+    if entry.kind is Kind.HARDLINK:
+        _refuse_symlinks(entry, entry.link, target, base)
+        target.link(posixpath.join(base, entry.link), place)
+        return
+    if entry.kind is Kind.DIR and not is_folder:
+        target.mkdir(place)
+    target_inode = of_entry(entry, lambda: data)
+    make(target, place, target_inode)
+    target.chown(place, entry.uid, entry.gid, follow=False)
+    if entry.kind is not Kind.SYMLINK:
+        target.chmod(place, entry.mode)
+    target.utime(place, entry.mtime_ns, follow=False)
+
+
+def _refuse_symlinks(entry: Entry, path: str, target: Mount, base: str) -> None:
+    """Raise `UnsafePath` for a path through a symlink: it could lead out of the directory."""
+    at = base
+    for part in path.split("/")[:-1]:
+        at = posixpath.join(at, part)
+        if not target.exists(at, follow=False):
+            return
+        if target.stat(at, follow=False).kind is Kind.SYMLINK:
+            raise UnsafePath(
+                f"the path {entry.path!r} in a tar to be added is refused: it goes through the "
+                f"symlink {at}, which could lead anywhere",
+                offset=entry.offset,
+                path=entry.path,
+            )
+
+
+@contextmanager
+def _opened(content: bytes) -> Iterator[Readable]:
+    """The uncompressed bytes of a tar, compressed in any way that Docker knows."""
+    raw = io.BytesIO(content)
+    if content.startswith(b"BZh"):
+        with bz2.open(raw) as stream:
+            yield _Bounded(stream)
+    elif content.startswith(b"\xfd7zXZ\0"):
+        with lzma.open(raw) as stream:
+            yield _Bounded(stream)
+    else:
+        yield decompress(raw, LIMITS)
+
+
+class _Bounded:
+    """A stream that gives at most `UNPACKED` bytes, and whose damage is an `InvalidLayer`."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._given = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            data = self._stream.read(size)
+        except (OSError, EOFError, lzma.LZMAError) as error:
+            raise InvalidLayer(
+                f"this tar cannot be read: after {self._given} uncompressed bytes, its compressed "
+                f"data is damaged ({error}).",
+                offset=self._given,
+                path=None,
+            ) from None
+        self._given += len(data)
+        if self._given > UNPACKED:
+            raise LimitExceeded(
+                f"this tar unpacks to more than {UNPACKED} bytes, which is refused",
+                limit=UNPACKED,
+                actual=self._given,
+            )
+        return data
