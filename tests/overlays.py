@@ -17,9 +17,7 @@ from imgkit.mount import Mount, Stat
 
 NAMES: Final = "abc"
 PATHS: Final = [
-    "/".join(parts)
-    for depth in (1, 2, 3)
-    for parts in itertools.product(NAMES, repeat=depth)
+    "/".join(parts) for depth in (1, 2, 3) for parts in itertools.product(NAMES, repeat=depth)
 ]
 ODD_PATHS: Final = ("/", "", ".", "..", "a/.", "a/..", "b/../a", "a/b/..", "a//b", "x" * 256)
 TIMES: Final = (0, 1, 10**18 + 1, 10**18 + 999_999_999)
@@ -33,6 +31,11 @@ class Call(NamedTuple):
     name: str
     args: tuple[Any, ...]
     options: dict[str, Any] = {}  # noqa: RUF012
+
+    def on(self, merged: Facts) -> Call:
+        """The call with its paths picked."""
+        picked = [arg.path(merged) if isinstance(arg, Pick) else arg for arg in self.args]
+        return self._replace(args=tuple(picked))
 
     def __repr__(self) -> str:
         given = [repr(arg) for arg in self.args]
@@ -59,29 +62,38 @@ class Stack:
         return "\n".join(lines)
 
 
-class Around(NamedTuple):
-    """The paths of a merged view, to choose from: what the next call is about."""
+class Pick(NamedTuple):
+    """A path to be chosen when the call is made: of what there is then, the wanted mostly."""
 
-    files: list[str]
-    folders: list[str]
-    free: list[str]
+    wanted: tuple[str, ...]
+    how: int
+    which: int
 
-    @classmethod
-    def of(cls, facts: Facts) -> Around:
-        folders = [path for path, fact in facts.items() if fact.kind == Kind.DIR]
-        inner = [f"{folder}/{name}" if folder else name for folder in folders for name in NAMES]
-        return cls(
-            [path for path, fact in facts.items() if fact.kind != Kind.DIR] or PATHS,
-            folders[1:] or PATHS,
-            [path for path in inner if path not in facts] or PATHS,
-        )
+    def path(self, merged: Facts) -> str:
+        """The path; sometimes any, an odd one, or one with a slash at its end."""
+        groups = around(merged)
+        every = [path for group in groups.values() for path in group] + PATHS
+        if self.how == 9:
+            return ODD_PATHS[self.which % len(ODD_PATHS)]
+        likely = [path for name in self.wanted for path in groups[name]]
+        paths = likely if likely and self.how < 7 else every
+        return paths[self.which % len(paths)] + "/" * (self.how == 8)
 
-    def path(self, *wanted: list[str]) -> st.SearchStrategy[str]:
-        """One of the wanted paths, mostly; sometimes any, an odd one, or a slash at its end."""
-        likely = st.sampled_from([path for paths in wanted for path in paths])
-        other = st.sampled_from((*self.files, *self.folders, *self.free, *PATHS))
-        odd = other.map(lambda path: path + "/") | st.sampled_from(ODD_PATHS)
-        return st.integers(0, 9).flatmap(lambda n: likely if n < 7 else other if n < 9 else odd)
+
+def around(merged: Facts) -> dict[str, list[str]]:
+    """The paths of a merged view that are files, and folders, and that are free."""
+    folders = [path for path, fact in merged.items() if fact.kind == Kind.DIR]
+    inner = [f"{folder}/{name}" if folder else name for folder in folders for name in NAMES]
+    return {
+        "files": [path for path, fact in merged.items() if fact.kind != Kind.DIR],
+        "folders": folders[1:],
+        "free": [path for path in inner if path not in merged],
+    }
+
+
+def picks(*wanted: str) -> st.SearchStrategy[Pick]:
+    """A path, for the most part of these groups."""
+    return st.builds(Pick, st.just(wanted), st.integers(0, 9), st.integers(0, 999))
 
 
 def texts() -> st.SearchStrategy[str]:
@@ -147,11 +159,10 @@ def stacks(draw: st.DrawFn, owners: Sequence[int], *, redirect: bool = True) -> 
     return Stack(tuple(lowers), upper, redirect and draw(st.booleans()))
 
 
-def calls(owners: Sequence[int], around: Around) -> st.SearchStrategy[Call]:
-    """One call."""
-    files, folders, free = map(around.path, around[:3])
-    some = around.path(around.files, around.folders)
-    new = around.path(around.free, around.files)
+def calls(owners: Sequence[int]) -> st.SearchStrategy[Call]:
+    """One call, its paths still to be picked."""
+    files, folders, free = picks("files"), picks("folders"), picks("free")
+    some, new = picks("files", "folders"), picks("free", "files")
     mode, owner = st.sampled_from(MODES), st.sampled_from((*owners, -1))
     data, flag = st.binary(max_size=4), st.booleans()
     xattr = st.sampled_from(("user.a", "user.b"))
@@ -171,7 +182,7 @@ def calls(owners: Sequence[int], around: Around) -> st.SearchStrategy[Call]:
         call("unlink", files),
         call("unlink", files),
         call("rename", files, new),
-        call("rename", folders, around.path(around.free, around.folders)),
+        call("rename", folders, picks("free", "folders")),
         call("rename", some, some),
         call("link", files, new),
         call("symlink", texts(), free),
@@ -186,6 +197,12 @@ def calls(owners: Sequence[int], around: Around) -> st.SearchStrategy[Call]:
         call("readdir", folders),
         call("stat", some, flag),
     )
+
+
+def sequences(owners: Sequence[int]) -> st.SearchStrategy[list[Call]]:
+    """Up to thirty calls; left alone, hypothesis would make few long ones."""
+    one = calls(owners)
+    return st.lists(one, min_size=1, max_size=30) | st.lists(one, min_size=15, max_size=30)
 
 
 def outcome(act: Callable[..., Any], call: Call) -> object:
@@ -207,12 +224,12 @@ class Pair:
             stack.lowers, stack.upper, redirect_dir=stack.redirect_dir, clock=lambda: NOW
         )
 
-    def check(self) -> Around:
+    def check(self) -> Facts:
         """Both show the same, in merged and in upper; gives what that is."""
         merged = of_union(self.mount.overlay)
         same(merged, self.kernel.merged(), "merged")
         same(of_tree(self.mount.upper), self.kernel.upper(), "upper")
-        return Around.of(merged)
+        return merged
 
     def call(self, call: Call) -> object:
         """Both answer the same; gives that answer."""

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from overlays import Pair, Stack, calls, stacks
+from hypothesis import HealthCheck, given, note, settings
+from overlays import Call, Pair, Stack, sequences, stacks
 
 from imgkit.kernel import Kernel, why_not
 
@@ -37,11 +36,13 @@ def kernel() -> Iterator[Kernel]:
     derandomize=SEQUENCES == ORDINARY,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(stacks(OWNERS, redirect=ROOT), st.data())
-def test_random_sequences(kernel: Kernel, stack: Stack, data: st.DataObject) -> None:
+@given(stacks(OWNERS, redirect=ROOT), sequences(OWNERS))
+def test_random_sequences(kernel: Kernel, stack: Stack, sequence: list[Call]) -> None:
     """After each call of a random sequence the two agree: answer, errno, merged and upper."""
     pair = Pair(kernel, stack)
-    around = pair.check()
-    for _ in range(data.draw(st.integers(1, 30), label="calls")):
-        pair.call(data.draw(calls(OWNERS, around)))
-        around = pair.check()
+    merged = pair.check()
+    for call in sequence:
+        picked = call.on(merged)
+        note(repr(picked))
+        pair.call(picked)
+        merged = pair.check()
