@@ -109,7 +109,7 @@ class Builder:
         self.shop = Workshop(
             store, Mount([tree]), clock, say, style, Cache(store), not no_cache, pull=pull
         )
-        sent = units.size(contexts.sent(tree, text.encode()), 4)
+        sent = units.size(contexts.sent(tree, context, text.encode()), 4)
         say(f"Sending build context to Docker daemon  {sent}")
         self._iterator = self._carry_out()
 

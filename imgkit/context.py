@@ -23,7 +23,7 @@ IGNORE_FILE = ".dockerignore"
 def of_files(files: Mapping[str, bytes], mtime_ns: int) -> Inode:
     """The tree of these paths; all have the mode 0644 and were changed at that time."""
     root = _folder(mtime_ns)
-    ignore = Ignore.parse(files.get(IGNORE_FILE, b"").decode())
+    ignore = Ignore.parse((_ignore_file(files) or b"").decode())
     for path in sorted(files):
         plain = normal(path)
         if plain in ignore:
@@ -48,8 +48,7 @@ def of_folder(path: Path) -> Inode:
     Contents are read when they are first asked for, and then stay the same.
     """
     try:
-        rules = path / IGNORE_FILE
-        ignore = Ignore.parse(rules.read_text("utf-8") if rules.is_file() else "")
+        ignore = Ignore.parse((_ignore_file(path) or b"").decode())
         return _Walk(ignore).folder(os.fsencode(path), b"", folder())
     except OSError as error:
         raise StoreError(
@@ -109,8 +108,23 @@ def _file(full: bytes, facts: os.stat_result) -> Inode:
     return made
 
 
-def sent(tree: Inode, dockerfile: bytes) -> int:
-    """Bytes of the tar in which Docker's command line sends a context to the engine."""
-    sizes = {path: inode.size for path, inode in tree.walk()}
+def sent(tree: Inode, context: Path | Mapping[str, bytes], dockerfile: bytes) -> int:
+    """Bytes of the tar in which Docker's command line sends a context to the engine.
+
+    The Dockerfile and .dockerignore are always in it, whatever is left out.
+    """
+    sizes = {path: inode.size for path, inode in {id(i): (p, i) for p, i in tree.walk()}.values()}
+    rules = _ignore_file(context)
+    if rules is not None:
+        sizes[IGNORE_FILE] = len(rules)
     sizes.setdefault("Dockerfile", len(dockerfile))
-    return sum(512 + size + -size % 512 for size in sizes.values()) + 1024
+    links = sum(1 for _ in tree.walk()) - len({id(inode) for _, inode in tree.walk()})
+    long = sum(1024 for path, _ in tree.walk() if not path.isascii())
+    return sum(512 + size + -size % 512 for size in sizes.values()) + 512 * links + long + 1024
+
+
+def _ignore_file(context: Path | Mapping[str, bytes]) -> bytes | None:
+    if isinstance(context, Path):
+        path = context / IGNORE_FILE
+        return path.read_bytes() if path.is_file() else None
+    return context.get(IGNORE_FILE)

@@ -59,7 +59,8 @@ class _Copier:
 
     def directory(self, place: str) -> None:
         place = place.rstrip("/") or "/"
-        make_folders(self.target, place, self.owner or (0, 0))
+        if not make_folders(self.target, place, self.owner or (0, 0)):
+            self.target.utime(place, self.target.overlay.clock())
         folders = []
         for path, _, inode in self.source.walk():
             there = posixpath.join(place, path)

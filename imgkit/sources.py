@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, NoReturn
 
 from imgkit.digest import Digest
@@ -24,7 +25,7 @@ _FLAGS: Final = {Kind.FILE: "0", Kind.SYMLINK: "2", Kind.DIR: "5"}
 _TYPES: Final = {Kind.FILE: 0o100000, Kind.SYMLINK: 0o120000, Kind.DIR: 0o040000}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Origin:
     """Where files are taken from: the context, or (`is_image`) the filesystem of an image.
 
@@ -33,6 +34,14 @@ class Origin:
 
     mount: Mount
     is_image: bool = False
+
+    @cached_property
+    def first_names(self) -> dict[int, str]:
+        """For each inode that was sent, its first path: under another it was sent as a link."""
+        found: dict[int, str] = {}
+        for path, _, inode in _walk(self.mount, "", ""):
+            found.setdefault(id(inode), path)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +139,26 @@ def _file_sum(origin: Origin, path: str) -> str:
     real, inode = look(origin.mount, path)
     if inode is None or inode.kind not in _FLAGS:
         return path
-    name = real + "/" if inode.is_dir else real
-    mode, owner = inode.mode, ""
+    facts = {
+        "name": real + "/" if inode.is_dir else real,
+        "mode": inode.mode,
+        "uid": inode.uid,
+        "gid": inode.gid,
+        "size": inode.size,
+        "typeflag": _FLAGS[inode.kind],
+        "linkname": inode.link,
+        "uname": "",
+        "gname": "",
+        "devmajor": 0,
+        "devminor": 0,
+    }
+    content = inode.read()
     if origin.is_image:
-        mode |= _TYPES[inode.kind]
-        owner = "root"
-    names = {"uname": owner if inode.uid == 0 else "", "gname": owner if inode.gid == 0 else ""}
-    facts = {"name": name, "mode": mode, "uid": inode.uid, "gid": inode.gid, "size": inode.size}
-    facts |= {"typeflag": _FLAGS[inode.kind], "linkname": inode.link, **names}
-    facts |= {"devmajor": 0, "devminor": 0}
+        names = {key: "root" for key in ("u", "g") if facts[f"{key}id"] == 0}
+        facts |= {f"{key}name": name for key, name in names.items()}
+        facts["mode"] = inode.mode | _TYPES[inode.kind]
+    elif inode.kind is Kind.FILE and (first := origin.first_names[id(inode)]) != real:
+        facts |= {"size": 0, "typeflag": "1", "linkname": first}
+        content = b""
     header = "".join(f"{key}{value}" for key, value in facts.items())
-    return Digest.of(encode(header) + inode.read()).hex
+    return Digest.of(encode(header) + content).hex
