@@ -40,7 +40,7 @@ class Catalog:
         page = tags[: int(limit)]
         response = json_answer({"name": request.name, "tags": page})
         if page and len(page) < len(tags):
-            query = urlencode(request.args | {"n": limit, "last": page[-1]})
+            query = urlencode(request.args.to_dict() | {"n": limit, "last": page[-1]})
             response.headers["Link"] = f'</v2/{request.name}/tags/list?{query}>; rel="next"'
         return response
 
