@@ -12,9 +12,10 @@ One pull asks for:
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from typing import Final
-from urllib.parse import urlencode
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import requests
 
@@ -23,14 +24,18 @@ from imgkit.access import Access
 from imgkit.credentials import Credentials, Login
 from imgkit.digest import Digest, VerifyingReader
 from imgkit.download import Download, read_all
-from imgkit.errors import RegistryError, Unreachable
+from imgkit.errors import LimitExceeded, RegistryError, Unreachable
 from imgkit.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, parse
 from imgkit.patience import Patience
 from imgkit.reference import Reference
-from imgkit.wire import Exchange, Wire
+from imgkit.wire import Data, Exchange, Wire
 
 __all__ = ["Client", "Exchange", "Repository", "asks_itself"]
 
+PAGES: Final = 500
+"""Pages that a list of tags or referrers may have."""
+
+_TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DOCUMENT_TYPES: Final = (*INDEX_TYPES, *MANIFEST_TYPES)
 
 
@@ -111,7 +116,7 @@ class Repository:
         else:
             path, accept = f"blobs/{descriptor.digest}", "*/*"
         download = Download(
-            lambda span: self._ask(path, accept, span),
+            lambda span: self._get(path, accept, span),
             descriptor.size,
             self.domain,
             self.client.patience,
@@ -120,44 +125,47 @@ class Repository:
         return VerifyingReader(download, descriptor.digest, descriptor.size, what)
 
     def tags(self) -> list[str]:
-        """The tags of this repository, as the registry lists them (first page)."""
-        _, raw = self._fetch("tags/list")
-        listed = document.load(raw, "list of tags")
-        return document.strings(listed, "tags") if listed.get("tags") else []
+        """All tags of this repository, in the order of the registry, page after page."""
+        found: dict[str, None] = {}
+        for page in self._pages("tags/list", "list of tags"):
+            if page.get("tags") is not None:  # some registries say null for none
+                found |= dict.fromkeys(document.strings(page, "tags"))
+        strange = [tag for tag in found if not _TAG.fullmatch(tag)]
+        if strange:
+            raise document.refused(f"{strange[0][:200]!r}, in the list of tags, is not a tag")
+        return list(found)
 
     # -- asking -----------------------------------------------------------------------------
 
-    def _fetch(self, what: str, accept: str = "*/*") -> tuple[requests.Response, bytes]:
-        """The answer to GET /v2/<name>/<what> and its whole body, a document."""
-        patience, again = self.client.patience, 0
-        until = patience.clock() + patience.whole
-        while True:
-            again += 1
-            answer = self._ask(what, accept)
-            try:
-                return answer, read_all(answer, self.domain, patience, document.LIMIT, what)
-            except Unreachable:
-                if again >= patience.tries or patience.clock() >= until:
-                    raise
-                why = f"{self.domain} broke off in the middle of a document"
-                self.client.wait(patience.before(again), why)
+    def url(self, what: str, **query: str) -> str:
+        """The address of /v2/<name>/<what>; a mirror is told which registry was meant."""
+        query |= {"ns": self.domain} if self._mirrored else {}
+        return f"{self.base}/v2/{self.path}/{what}{f'?{urlencode(query)}' if query else ''}"
 
-    def _ask(self, what: str, accept: str = "*/*", span: str | None = None) -> requests.Response:
-        """A good answer to GET /v2/<name>/<what>; after a refusal, a new token is tried.
+    def call(
+        self,
+        what: str,
+        *,
+        url: str | None = None,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        data: Data = None,
+        good: Sequence[int] = (200,),
+        doing: str = "read",
+    ) -> requests.Response:
+        """A good answer about `what`; after a refusal, a new token is tried.
 
-        With a `span` (the value of a `Range` header) it may be a 206.
+        Raises what any other answer means: that we may not be `doing` this, say.
         """
-        query = f"?{urlencode({'ns': self.domain})}" if self._mirrored else ""
-        url = f"{self.base}/v2/{self.path}/{what}{query}"
-        headers = {"Accept": accept} | ({"Range": span} if span else {})
+        url = url or self.url(what)
         for _ in range(3):  # as it is, with a new token, with a wider one
-            authorization = self.access.header()
-            answer = self.client.send(url, authorization, headers=headers)
-            if answer.status_code not in (401, 403) or not self.access.learn(answer, authorization):
+            word = self.access.header()
+            answer = self.client.send(url, word, method=method, headers=headers, data=data)
+            if answer.status_code not in (401, 403) or not self.access.learn(answer, word):
                 break
             answer.close()
-        if answer.status_code not in ((200, 206) if span else (200,)):
-            self.access.refuse(answer, what)
+        if answer.status_code not in good:
+            self.access.refuse(answer, what, doing)
         if answer.headers.get("Content-Encoding", "identity") not in ("identity", ""):
             answer.close()
             raise RegistryError(
@@ -168,6 +176,60 @@ class Repository:
                 url=url,
             )
         return answer
+
+    def _get(self, what: str, accept: str, span: str | None) -> requests.Response:
+        """The answer to GET /v2/<name>/<what>; with a span of bytes, it may be a 206."""
+        if span is None:
+            return self.call(what, headers={"Accept": accept})
+        return self.call(what, headers={"Accept": accept, "Range": span}, good=(200, 206))
+
+    def _fetch(
+        self, what: str, accept: str = "*/*", url: str | None = None
+    ) -> tuple[requests.Response, bytes]:
+        """The answer to GET /v2/<name>/<what> and its whole body, a document."""
+        patience, again = self.client.patience, 0
+        until = patience.clock() + patience.whole
+        while True:
+            again += 1
+            answer = self.call(what, url=url, headers={"Accept": accept})
+            try:
+                return answer, read_all(answer, self.domain, patience, document.LIMIT, what)
+            except Unreachable:
+                if again >= patience.tries or patience.clock() >= until:
+                    raise
+                why = f"{self.domain} broke off in the middle of a document"
+                self.client.wait(patience.before(again), why)
+
+    def _pages(self, what: str, kind: str, **query: str) -> Iterator[dict[str, Any]]:
+        """A list that may come in pages (spec: "Listing Tags"), each by the `Link` of the last."""
+        url, seen = self.url(what, **query), set[str]()
+        while url:
+            seen.add(url)
+            answer, raw = self._fetch(what, url=url)
+            yield document.load(raw, kind)
+            url = self._next_page(answer)
+            if url in seen or len(seen) >= PAGES:
+                reason = "comes round in a circle" if url in seen else f"has over {PAGES} pages"
+                raise LimitExceeded(
+                    f"the {kind} from {self.domain} {reason}", limit=PAGES, actual=len(seen)
+                )
+
+    def _next_page(self, answer: requests.Response) -> str:
+        """The address of the page after this one; "" if there is none."""
+        link = re.search(r'<([^<>]*)>\s*;[^,<]*\brel="?next\b', answer.headers.get("Link", ""))
+        if link is None:
+            return ""
+        url = origins.follow(answer.url, link[1])
+        if origins.origin(url) != origins.origin(self.base):
+            raise RegistryError(
+                f"{self.domain} keeps the next page elsewhere, at {url[:200]!r}; it is not asked",
+                status=answer.status_code,
+                code=None,
+                url=url,
+            )
+        if self._mirrored and "ns" not in parse_qs(urlsplit(url).query):
+            url += f"{'&' if urlsplit(url).query else '?'}{urlencode({'ns': self.domain})}"
+        return url
 
 
 def asks_itself(domain: str) -> bool:

@@ -7,6 +7,7 @@ on to another address, but never from https down to http, and never into our pri
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
@@ -15,6 +16,9 @@ from imgkit.errors import RegistryError
 Origin = tuple[str, str, int]
 
 _PORTS: Final = {"http": 80, "https": 443}
+# Resolvers take 2130706433, 0x7f.1 and 127.1 for 127.0.0.1; no name ends in a number.
+_NUMBER: Final = re.compile(r"(?:^|\.)(?:0x[0-9a-f]*|[0-9]+)\.?$")
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def origin(url: str) -> Origin:
@@ -28,7 +32,10 @@ def origin(url: str) -> Origin:
         raise _refused(url, "only http and https are spoken here")
     if parts.username is not None or parts.password is not None:
         raise _refused(url, "it carries a user name")
-    return parts.scheme, parts.hostname.lower(), _PORTS[parts.scheme] if port is None else port
+    host = parts.hostname.lower()
+    if _NUMBER.search(host) and _address(host) is None:
+        raise _refused(url, "its host is a number; write an address in full, as 192.0.2.1")
+    return parts.scheme, host, _PORTS[parts.scheme] if port is None else port
 
 
 def is_loopback(host: str) -> bool:
@@ -36,10 +43,8 @@ def is_loopback(host: str) -> bool:
     host = host.strip("[]").rstrip(".").lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    address = _address(host)
+    return address is not None and address.is_loopback
 
 
 def follow(current: str, location: str) -> str:
@@ -60,12 +65,21 @@ def follow(current: str, location: str) -> str:
 def _is_private(host: str) -> bool:
     if is_loopback(host):
         return True
+    address = _address(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        return not (inner or address).is_global
+    return address is not None and not address.is_global
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a host is written as; None for a name."""
     try:
-        address = ipaddress.ip_address(host)
+        return ipaddress.ip_address(host.strip("[]").rstrip("."))
     except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return not (mapped or address).is_global
+        return None
 
 
 def _refused(url: str, reason: str) -> RegistryError:

@@ -103,6 +103,9 @@ FOLLOWED = [
     ("http://127.0.0.1:5000/x", "https://b/y", "https://b/y"),
     ("http://127.0.0.1:5000/x", "http://127.0.0.1:5001/y", "http://127.0.0.1:5001/y"),
     ("https://10.0.0.5/x", "https://10.0.0.5/y", "https://10.0.0.5/y"),
+    ("https://a/x", "https://8.8.8.8/y", "https://8.8.8.8/y"),
+    ("https://a/x", "https://s3.example.com/y", "https://s3.example.com/y"),
+    ("https://a/x", "https://a.b2/y", "https://a.b2/y"),
 ]
 
 NOT_FOLLOWED = [
@@ -116,6 +119,17 @@ NOT_FOLLOWED = [
     ("https://a/x", "https://[::1]/y"),
     ("https://a/x", "https://[::ffff:10.0.0.1]/y"),
     ("https://a/x", "https://0.0.0.0/y"),
+    ("https://a/x", "https://10.0.0.1./y"),
+    ("https://a/x", "https://2130706433/y"),
+    ("https://a/x", "https://0x7f.1/y"),
+    ("https://a/x", "https://0x/y"),
+    ("https://a/x", "https://127.1/y"),
+    ("https://a/x", "https://010.0.0.1/y"),
+    ("https://a/x", "https://256.0.0.1/y"),
+    ("https://a/x", "https://[2002:a00:1::]/y"),
+    ("https://a/x", "https://[64:ff9b::10.0.0.1]/y"),
+    ("https://a/x", "https://[fe80::1%25eth0]/y"),
+    ("https://a/x", "//localhost./y"),
     ("https://a/x", "file:///etc/passwd"),
     ("https://a/x", "ftp://a/y"),
     ("https://a/x", "https://user:secret@b/y"),

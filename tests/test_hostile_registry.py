@@ -1,0 +1,494 @@
+"""Registries that lie, leak and phish: nothing false is kept, and nobody learns a secret.
+
+Two servers: the registry, which needs a login, and an evil host, which records what it is sent.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from images import tar_of
+from recorder import Answer, Answers, Recorder, Request, answering, hurried
+
+from imgkit.client import Client, Exchange
+from imgkit.credentials import Credentials, Login
+from imgkit.digest import Digest
+from imgkit.errors import (
+    DigestMismatch,
+    ImgkitError,
+    InvalidLayer,
+    InvalidManifest,
+    LimitExceeded,
+    NotFound,
+    RegistryError,
+    SizeMismatch,
+    Unreachable,
+    UnsupportedMediaType,
+)
+from imgkit.image import copy, verify
+from imgkit.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from imgkit.reference import Reference
+from imgkit.store import Store
+
+TAR: Final = tar_of({"etc/motd": b"hello"})
+LOGIN: Final = Login("me", "hunter2")
+SECRETS: Final = ("hunter2", LOGIN.basic[6:], "our-token", "Authorization")
+MIB: Final = 1 << 20
+
+
+def blob(data: bytes, media_type: str) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": str(Digest.of(data)), "size": len(data)}
+
+
+class Bait:
+    """An honest image in a registry with tokens; each row of the table spoils one thing of it."""
+
+    def __init__(self, server: Recorder, evil: Recorder) -> None:
+        self.server = server
+        self.evil = evil
+        self.layer = gzip.compress(TAR, mtime=0)
+        self.config: dict[str, Any] = {
+            "os": "linux",
+            "architecture": "amd64",
+            "rootfs": {"type": "layers", "diff_ids": [str(Digest.of(TAR))]},
+            "history": [{"created_by": "COPY"}],
+        }
+        self.manifest: dict[str, Any] = {"schemaVersion": 2, "mediaType": OCI_MANIFEST}
+        self.more: Answers = {}
+        self.headers: dict[str, str] = {"Content-Type": OCI_MANIFEST}
+        self.target = ":tag"
+        self.challenge = f'Bearer realm="{server.url}/token",service="s"'
+
+    @property
+    def blob_path(self) -> str:
+        return f"/v2/app/blobs/{Digest.of(self.layer)}"
+
+    @property
+    def config_path(self) -> str:
+        return f"/v2/app/blobs/{Digest.of(self.raw_config)}"
+
+    @property
+    def raw_config(self) -> bytes:
+        return json.dumps(self.config).encode()
+
+    def document(self) -> dict[str, Any]:
+        parts = {
+            "config": blob(self.raw_config, OCI_CONFIG),
+            "layers": [blob(self.layer, OCI_LAYER + "+gzip")],
+        }
+        return self.manifest | {key: parts[key] for key in parts if key not in self.manifest}
+
+    def lay(self) -> None:
+        """Afterwards the server answers for this image."""
+        raw = json.dumps(self.document()).encode()
+        refusal: Answer = (401, {"WWW-Authenticate": self.challenge}, b"")
+        self.server.answers |= {
+            "/v2/": refusal,
+            "/token": (200, {}, b'{"token":"our-token"}'),
+            "/v2/app/manifests/tag": (200, self.headers, raw),
+            f"/v2/app/manifests/{Digest.of(raw)}": (200, self.headers, raw),
+            self.config_path: (200, {}, self.raw_config),
+            self.blob_path: (200, {}, self.layer),
+        } | self.more
+        self.evil.answers |= {"/token": (200, {}, b'{"token":"our-token"}')}
+
+    def pull(self, store: Store, notes: list[Exchange] | None = None) -> None:
+        reference = Reference.parse(f"{self.server.host}/app{self.target}")
+        client = Client(
+            credentials=Credentials({self.server.host: LOGIN}),
+            patience=hurried(),
+            on_exchange=(notes if notes is not None else []).append,
+        )
+        try:
+            copy(client.repository(reference), store, reference)
+        finally:
+            client.session.close()
+
+
+# -- each row spoils one thing ----------------------------------------------------------------
+
+
+def nothing(bait: Bait) -> None:
+    pass
+
+
+def foreign_urls(bait: Bait) -> None:
+    layer = blob(bait.layer, OCI_LAYER + "+gzip") | {"urls": [f"{bait.evil.url}/layer"]}
+    bait.manifest["layers"] = [layer]
+
+
+def foreign_only(bait: Bait) -> None:
+    foreign_urls(bait)
+    bait.more[bait.blob_path] = (404, {}, b"")
+
+
+def blob_elsewhere(bait: Bait) -> None:
+    bait.evil.answers["/layer"] = (200, {}, bait.layer)
+    bait.more[bait.blob_path] = (307, {"Location": f"{bait.evil.url}/layer"}, b"")
+
+
+def cut_off_elsewhere(bait: Bait) -> None:
+    half = len(bait.layer) // 2
+    bait.evil.answers["/layer"] = [
+        (200, {"Content-Length": str(len(bait.layer))}, [bait.layer[:half]]),
+        (200, {}, bait.layer),
+    ]
+    bait.more[bait.blob_path] = (307, {"Location": f"{bait.evil.url}/layer"}, b"")
+
+
+def elsewhere_asks_for_a_login(bait: Bait) -> None:
+    refusal = {"WWW-Authenticate": f'Bearer realm="{bait.evil.url}/token"'}
+    bait.evil.answers["/layer"] = (401, refusal, b"")
+    bait.more[bait.blob_path] = (307, {"Location": f"{bait.evil.url}/layer"}, b"")
+
+
+def elsewhere_asks_for_a_password(bait: Bait) -> None:
+    bait.evil.answers["/layer"] = (401, {"WWW-Authenticate": "Basic realm=x"}, b"")
+    bait.more[bait.blob_path] = (307, {"Location": f"{bait.evil.url}/layer"}, b"")
+
+
+def sent_to(location: str) -> Callable[[Bait], None]:
+    def spoil(bait: Bait) -> None:
+        bait.more[bait.blob_path] = (307, {"Location": location}, b"")
+
+    return spoil
+
+
+def realm(address: str) -> Callable[[Bait], None]:
+    def spoil(bait: Bait) -> None:
+        bait.challenge = f'Bearer realm="{address}"'
+
+    return spoil
+
+
+def token_service_sends_on(location: str) -> Callable[[Bait], None]:
+    def spoil(bait: Bait) -> None:
+        bait.more["/token"] = (307, {"Location": location}, b"")
+
+    return spoil
+
+
+def token_service_at_evil(bait: Bait) -> None:
+    bait.more["/token"] = (307, {"Location": f"{bait.evil.url}/token"}, b"")
+
+
+def huge_manifest(bait: Bait) -> None:
+    bait.manifest["annotations"] = {"a": "x" * 4 * MIB}
+
+
+def endless_manifest(bait: Bait) -> None:
+    bait.more["/v2/app/manifests/tag"] = lambda request: (200, {}, (b" " * MIB for _ in range(99)))
+
+
+def huge_config(bait: Bait) -> None:
+    bait.config["author"] = "x" * 4 * MIB
+
+
+def huge_token(bait: Bait) -> None:
+    bait.more["/token"] = (200, {}, b'{"token":"' + b"x" * MIB + b'"}')
+
+
+def huge_error(bait: Bait) -> None:
+    body = b'{"errors":[{"code":"X","message":"' + b"x" * 10 * MIB + b'"}]}'
+    bait.more["/v2/app/manifests/tag"] = (400, {}, body)
+
+
+def manifest(**fields: Any) -> Callable[[Bait], None]:
+    return lambda bait: bait.manifest.update(fields)
+
+
+def config(**fields: Any) -> Callable[[Bait], None]:
+    return lambda bait: bait.config.update(fields)
+
+
+def header(key: str, value: str) -> Callable[[Bait], None]:
+    return lambda bait: bait.headers.update({key: value})
+
+
+def raw_manifest(raw: bytes) -> Callable[[Bait], None]:
+    def spoil(bait: Bait) -> None:
+        bait.more["/v2/app/manifests/tag"] = (200, bait.headers, raw)
+
+    return spoil
+
+
+def layer(**fields: Any) -> Callable[[Bait], None]:
+    def spoil(bait: Bait) -> None:
+        bait.manifest["layers"] = [blob(bait.layer, OCI_LAYER + "+gzip") | fields]
+
+    return spoil
+
+
+def another_than_asked(bait: Bait) -> None:
+    other = Digest.of(b"other")
+    bait.target = f"@{other}"
+    raw = json.dumps(bait.document()).encode()
+    headers = {"Docker-Content-Digest": str(other), "Content-Type": OCI_MANIFEST}
+    bait.more[f"/v2/app/manifests/{other}"] = (200, headers, raw)
+
+
+def body(headers: dict[str, str], change: Callable[[bytes], Any]) -> Callable[[Bait], None]:
+    def spoil(bait: Bait) -> None:
+        bait.more[bait.blob_path] = lambda request: (200, headers, change(bait.layer))
+
+    return spoil
+
+
+def too_many_layers(bait: Bait) -> None:
+    bait.manifest["layers"] = [blob(bait.layer, OCI_LAYER + "+gzip")] * 126
+
+
+def wide_index(bait: Bait) -> None:
+    entry = blob(b"x", OCI_MANIFEST) | {"platform": {"os": "linux", "architecture": "amd64"}}
+    raw = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry] * 1001}
+    bait.headers["Content-Type"] = OCI_INDEX
+    raw_manifest(json.dumps(raw).encode())(bait)
+
+
+HARMLESS: list[Callable[[Bait], None]] = [
+    nothing,
+    foreign_urls,
+    blob_elsewhere,
+    cut_off_elsewhere,
+    token_service_at_evil,
+    header("Docker-Content-Digest", str(Digest.of(b"a lie"))),
+    header("Docker-Content-Digest", "nonsense"),
+    header("Content-Type", "application/json"),
+    config(history=[]),
+    config(history=[{}] * 9),
+    config(config={"Labels": {"a": "\x1b[31m; rm -rf /"}}),
+    manifest(Layers=[]),  # other tools read this key as "layers"; it is another one
+    body({"Content-Length": "999999"}, lambda data: [data]),
+    body({}, lambda data: [data]),
+    body({"Content-Encoding": "identity"}, lambda data: data),
+]
+
+REFUSED: list[tuple[Callable[[Bait], None], type[ImgkitError], str]] = [
+    (foreign_only, NotFound, "has no blobs"),
+    (elsewhere_asks_for_a_login, RegistryError, "401"),
+    (elsewhere_asks_for_a_password, RegistryError, "401"),
+    (sent_to("http://10.0.0.1/x"), RegistryError, "not asked"),
+    (sent_to("https://10.0.0.1/x"), RegistryError, "private network"),
+    (sent_to("https://169.254.169.254/latest"), RegistryError, "private network"),
+    (sent_to("https://[fd00::1]/x"), RegistryError, "private network"),
+    (sent_to("http://example.com/x"), RegistryError, "another machine"),
+    (sent_to("file:///etc/passwd"), RegistryError, "only http"),
+    (sent_to("https://me:pw@example.com/"), RegistryError, "user name"),
+    (sent_to("//10.0.0.1/x"), RegistryError, "not asked"),
+    (realm("http://10.0.0.1/token"), RegistryError, "not asked"),
+    (realm("https://10.0.0.1/token"), RegistryError, "private network"),
+    (realm("https://0.0.0.0/token"), RegistryError, "private network"),
+    (realm("http://example.com/token"), RegistryError, "another machine"),
+    (realm("gopher://example.com"), RegistryError, "only http"),
+    (token_service_sends_on("http://10.0.0.1/"), RegistryError, "not asked"),
+    (token_service_sends_on("https://169.254.169.254/"), RegistryError, "private network"),
+    (huge_manifest, LimitExceeded, "more than"),
+    (endless_manifest, LimitExceeded, "more than"),
+    (huge_config, LimitExceeded, "is not read"),
+    (huge_token, LimitExceeded, "more than"),
+    (huge_error, RegistryError, "400"),
+    (manifest(manifests=[]), InvalidManifest, "as an index"),
+    (manifest(fsLayers=[]), InvalidManifest, "only one is allowed"),
+    (manifest(mediaType=OCI_INDEX), InvalidManifest, "index|media"),
+    (header("Content-Type", OCI_INDEX), InvalidManifest, "index|media"),
+    (header("Content-Type", "text/html"), InvalidManifest, "text/html"),
+    (manifest(schemaVersion=1), UnsupportedMediaType, "schema 1"),
+    (raw_manifest(b'{"schemaVersion":2,"schemaVersion":2}'), InvalidManifest, "twice"),
+    (raw_manifest(b'{"schemaVersion":NaN}'), InvalidManifest, "not JSON"),
+    (raw_manifest(b"[" * 100_000), InvalidManifest, "not JSON"),
+    (raw_manifest(b"\xff"), InvalidManifest, "not JSON"),
+    (layer(digest="sha256:../../../etc/passwd"), InvalidManifest, "no valid digest"),
+    (layer(digest="../x"), InvalidManifest, "no valid digest"),
+    (layer(size=-1), InvalidManifest, "number of bytes"),
+    (layer(size=1 << 80), InvalidManifest, "number of bytes"),
+    (layer(size=True), InvalidManifest, "number of bytes"),
+    (layer(size=5), SizeMismatch, "must have 5 bytes"),
+    (layer(size=MIB), SizeMismatch, "only"),
+    (layer(mediaType="text/html"), UnsupportedMediaType, "text/html"),
+    (another_than_asked, DigestMismatch, "asked for"),
+    (body({}, lambda data: data + b"x"), SizeMismatch, "at least"),
+    (body({}, lambda data: data[:-1]), SizeMismatch, "only"),
+    (body({}, lambda data: b""), SizeMismatch, "only 0"),
+    (body({"Content-Length": "9"}, lambda data: data[:9]), SizeMismatch, "only 9"),
+    (body({"Content-Length": "-1"}, lambda data: data[:9]), ImgkitError, "9"),
+    (body({"Content-Length": "99"}, lambda data: data[:9]), Unreachable, "after 9 bytes"),
+    (body({"Content-Encoding": "gzip"}, gzip.compress), RegistryError, "encoded once more"),
+    (body({"Content-Encoding": "gzip"}, lambda data: data), RegistryError, "encoded once more"),
+    (body({}, lambda data: bytes([data[0] ^ 1]) + data[1:]), DigestMismatch, "asked for"),
+    (config(rootfs={"type": "layers", "diff_ids": []}), InvalidManifest, "one for each layer"),
+    (config(rootfs={"type": "other", "diff_ids": []}), InvalidManifest, "rootfs"),
+    (config(rootfs={"type": "layers", "diff_ids": ["../x"]}), InvalidManifest, "DiffID"),
+    (too_many_layers, LimitExceeded, "126 layers"),
+    (wide_index, LimitExceeded, "1001 manifests"),
+]
+
+
+def name_of(spoil: Any) -> str:
+    return getattr(spoil, "__qualname__", str(spoil)).partition(".")[0]
+
+
+def check(store: Store, evil: Recorder) -> None:
+    """Every blob has its true name, nothing lies about, and the evil host knows no secret."""
+    for path in (store.home / "blobs").rglob("*"):
+        if path.is_file():
+            assert Digest.of(path.read_bytes(), path.parent.name).hex == path.name
+    ingest = store.home / "ingest"
+    assert not ingest.exists() or not list(ingest.iterdir())
+    told = [secret for secret in SECRETS if any(secret in str(r) for r in evil.received)]
+    assert told == []
+
+
+@pytest.mark.parametrize("spoil", HARMLESS, ids=name_of)
+def test_harmless(spoil: Callable[[Bait], None], tmp_path: Path) -> None:
+    """What is odd but does no harm is pulled, and the image is sound."""
+    store = Store(tmp_path / "store")
+    with answering({}) as server, answering({}) as evil:
+        bait = Bait(server, evil)
+        spoil(bait)
+        bait.lay()
+        bait.pull(store)
+        assert verify(store.image(f"{server.host}/app:tag")) == []
+        check(store, evil)
+
+
+@pytest.mark.parametrize(("spoil", "error", "words"), REFUSED, ids=name_of)
+def test_refused(
+    spoil: Callable[[Bait], None], error: type[ImgkitError], words: str, tmp_path: Path
+) -> None:
+    """What lies or phishes is refused, in words that say what came; nothing of it is kept."""
+    store = Store(tmp_path / "store")
+    with answering({}) as server, answering({}) as evil:
+        bait = Bait(server, evil)
+        spoil(bait)
+        bait.lay()
+        with pytest.raises(error, match=words) as caught:
+            bait.pull(store)
+        assert store.records() == []
+        check(store, evil)
+        assert all(ord(c) >= 32 for c in str(caught.value))
+        assert not any(secret in str(caught.value) for secret in SECRETS)
+
+
+def test_bytes_after_the_end(tmp_path: Path) -> None:
+    """A layer that is what its digest says, but goes on after its end, is refused when read."""
+    store = Store(tmp_path / "store")
+    with answering({}) as server, answering({}) as evil:
+        bait = Bait(server, evil)
+        bait.layer += b"more"
+        bait.lay()
+        bait.pull(store)
+        image = store.image(f"{server.host}/app:tag")
+        assert verify(image) != []
+        with pytest.raises(InvalidLayer):
+            image.layers[0].recompute_diff_id()
+
+
+def test_a_false_header_is_noted(tmp_path: Path) -> None:
+    """A tag's `Docker-Content-Digest` that is not the digest of the bytes is told."""
+    notes: list[Exchange] = []
+    with answering({}) as server, answering({}) as evil:
+        bait = Bait(server, evil)
+        bait.headers["Docker-Content-Digest"] = str(Digest.of(b"a lie"))
+        bait.lay()
+        bait.pull(Store(tmp_path / "store"), notes)
+    assert any("its header says" in exchange.note for exchange in notes)
+
+
+# -- lists in pages ---------------------------------------------------------------------------
+
+TAGS = "/v2/app/tags/list"
+
+
+def page(tags: list[Any], link: str | None = None) -> Answer:
+    return 200, {"Link": link} if link else {}, json.dumps({"name": "app", "tags": tags}).encode()
+
+
+def listed(answers: Answers) -> tuple[Any, list[str], list[str]]:
+    """The tags, or the error; what the registry was asked; what the evil host was told."""
+    with answering({"/v2/": (200, {}, b"{}")}) as server, answering({}) as evil:
+        put_in = {"SERVER": server.url, "EVIL": evil.url}
+
+        def answer(request: Request) -> Answer:
+            found = answers.get(request.path.removeprefix(TAGS), (404, {}, b""))
+            assert isinstance(found, tuple)
+            headers = dict(found[1])
+            for word, url in put_in.items():
+                if "Link" in headers:
+                    headers["Link"] = headers["Link"].replace(word, url)
+            return found[0], headers, found[2]
+
+        server.answers[TAGS] = answer
+        client = Client(patience=hurried())
+        try:
+            found: Any = client.repository(Reference.parse(f"{server.host}/app")).tags()
+        except ImgkitError as error:
+            found = error
+        finally:
+            client.session.close()
+        asked = [r.path.removeprefix(TAGS) for r in server.received if r.path.startswith(TAGS)]
+        return found, asked, [r.path for r in evil.received]
+
+
+PAGES: list[tuple[Answers, list[str], list[str]]] = [
+    ({"": page([])}, [], [""]),
+    ({"": (200, {}, b'{"name":"app","tags":null}')}, [], [""]),
+    ({"": page(["a", "b"])}, ["a", "b"], [""]),
+    (
+        {
+            "": page(["a"], f'<{TAGS}?last=a>; rel="next"'),
+            "?last=a": page(["a", "b"], f"<SERVER{TAGS}?last=b>;rel=next"),
+            "?last=b": page(["c"]),
+        },
+        ["a", "b", "c"],
+        ["", "?last=a", "?last=b"],
+    ),
+    ({"": page(["a"], "<?last=a>; rel=next"), "?last=a": page(["b"])}, ["a", "b"], ["", "?last=a"]),
+    ({"": page(["a"], '<EVIL/>; rel="prev"')}, ["a"], [""]),
+    ({"": page(["a"], "nonsense")}, ["a"], [""]),
+]
+
+BAD_PAGES: list[tuple[Answers, str]] = [
+    ({"": page(["a"], '<EVIL/v2/app/tags/list>; rel="next"')}, "keeps the next page elsewhere"),
+    ({"": page(["a"], '<https://10.0.0.1/>; rel="next"')}, "private network"),
+    ({"": page(["a"], '<http://example.com/>; rel="next"')}, "another machine"),
+    ({"": page(["a"], "<>; rel=next")}, "circle"),
+    (
+        {"": page(["a"], "<?last=a>; rel=next"), "?last=a": page([], "<?last=a>; rel=next")},
+        "circle",
+    ),
+    ({"": page(["\x1b[31m"])}, "not a tag"),
+    ({"": page(["../x"])}, "not a tag"),
+    ({"": page([5])}, "list of strings"),
+    ({"": (200, {}, b'{"tags":{}}')}, "must be a list|list of strings"),
+    ({"": (200, {}, b" " * 5 * MIB)}, "more than"),
+]
+
+
+@pytest.mark.parametrize(("answers", "tags", "asked"), PAGES)
+def test_pages(answers: Answers, tags: list[str], asked: list[str]) -> None:
+    """All pages are read, in order, and each tag is told once."""
+    assert listed(answers) == (tags, asked, [])
+
+
+@pytest.mark.parametrize(("answers", "words"), BAD_PAGES)
+def test_bad_pages(answers: Answers, words: str) -> None:
+    """A list that leads elsewhere, round in a circle or on for ever is refused."""
+    found, _, evil = listed(answers)
+    assert isinstance(found, ImgkitError)
+    with pytest.raises(ImgkitError, match=words):
+        raise found
+    assert evil == []
+
+
+def test_endless_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that always has one more page is given up on."""
+    monkeypatch.setattr("imgkit.client.PAGES", 5)
+    more = {f"?last={n}": page([f"t{n}"], f"<?last={n + 1}>; rel=next") for n in range(1, 20)}
+    found, asked, _ = listed({"": page(["t0"], "<?last=1>; rel=next")} | more)
+    assert isinstance(found, LimitExceeded)
+    assert len(asked) == 5
