@@ -88,6 +88,7 @@ def _nature(p: Process, path: str) -> Launch:
         f"{path} is a program for a real machine, and imgkit runs none: it has a small shell and "
         "commands of its own (cat, ls, cp, ...)",
         what=path,
+        program=path,
     )
 
 

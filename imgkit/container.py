@@ -1,0 +1,345 @@
+"""A container: an image, a writable layer above it, and one main program.
+
+    created ──start──> running ──stop──> exited ──rm──> removed
+                          └── the program ends ──> exited
+
+A command line of the small shell runs to its end. A program for a real machine (nginx, say) is not
+run: the container is then `running` as far as anybody can ask, and its log says in one sentence
+that nothing runs. What Docker refuses is refused in Docker's words.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from imgkit import launch, tar, units
+from imgkit.config import History
+from imgkit.draft import Draft, moment
+from imgkit.errors import CannotRun, ContainerError, ExecFailed
+from imgkit.image import Image
+from imgkit.inode import Inode, folder, symlink, tree
+from imgkit.layer import Layer
+from imgkit.mount import Mount
+from imgkit.process import Process
+from imgkit.reference import Reference
+from imgkit.shell import Finished, Shell
+from imgkit.stack import stack
+from imgkit.store import Store
+
+CREATED: Final = "created"
+RUNNING: Final = "running"
+EXITED: Final = "exited"
+REMOVED: Final = "removed"
+
+Clock = Callable[[], datetime]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EMPTY_TAR: Final = bytes(1024)
+
+
+@dataclass(slots=True)
+class Record:
+    """What is kept of a container besides its writable layer. Times are RFC 3339."""
+
+    id: str
+    name: str
+    image: str
+    """What it was made from, as it was asked for."""
+    manifest: dict[str, Any]
+    """The descriptor of the image's manifest."""
+    config: str
+    """The digest of the image's config."""
+    entrypoint: list[str]
+    cmd: list[str]
+    env: list[str]
+    workdir: str
+    user: str
+    interactive: bool
+    created: str
+    state: str = CREATED
+    code: int = 0
+    started: str = ""
+    finished: str = ""
+    log: str = ""
+    note: str = ""
+    """Why its program is not run, if it is not."""
+
+    @property
+    def short(self) -> str:
+        """The ID as Docker prints it: 12 digits."""
+        return self.id[:12]
+
+    @property
+    def command(self) -> list[str]:
+        """The program and its arguments."""
+        return [*self.entrypoint, *self.cmd]
+
+    def status(self, now: datetime) -> str:
+        """The column STATUS of `docker ps`."""
+        if self.state == RUNNING:
+            return f"Up {units.duration(_since(self.started, now))}"
+        if self.state == EXITED:
+            return f"Exited ({self.code}) {units.ago(self.finished, now)}"
+        return self.state.capitalize()
+
+
+@dataclass(slots=True, eq=False)
+class Container:
+    """One container; every change of its state is kept by `keep`."""
+
+    record: Record
+    img: Image
+    clock: Clock
+    keep: Callable[[Container], None] = lambda container: None
+    written: Layer | None = None
+    """Its writable layer as it was kept, if it was."""
+    mount: Mount = field(init=False)
+
+    def __post_init__(self) -> None:
+        lowers: list[Layer | Inode] = [*self.img.layers, _init(self.record)]
+        upper = stack([*lowers, self.written])[-1] if self.written else None
+        self.mount = Mount(lowers, upper, clock=lambda: nanoseconds(self.clock()))
+
+    def __repr__(self) -> str:
+        record = self.record
+        return f"<Container {record.short} {record.name!r}: {record.image}, {record.state}>"
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def state(self) -> str:
+        return self.record.state
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def start(self) -> Finished | None:
+        """Run the main program; what it printed, or None where it is running from now on.
+
+        Raises `ExecFailed` when it is not there, and `CannotRun` for what the small shell does not
+        know; a program for a real machine leaves the container running, and `note` says why.
+        """
+        self._there()
+        if self.state == RUNNING:
+            return None
+        if not self.record.command:
+            raise ContainerError("no command specified", name=self.name)
+        shell = self.shell(_inside=True)
+        self._make_workdir(shell)
+        self.record.started = moment(self.clock())
+        done: Finished | None = None
+        self.record.note = ""
+        try:
+            if not self._waits(shell):
+                done = shell.execute(self.record.command)
+        except ExecFailed as error:
+            self.record.code = int(error.code)
+            self.keep(self)
+            raise
+        except CannotRun as error:
+            if "program" not in error.facts:
+                raise
+            self.record.note = str(error)
+            self.record.log += f"{error.screen}imgkit: {error}.\n"
+        if done is None:
+            self.record.state = RUNNING
+            self.keep(self)
+            return None
+        self.record.log += done.screen
+        self.finish(done.code)
+        return done
+
+    def finish(self, code: int) -> None:
+        """The main program has ended, with this exit code."""
+        self.record.state, self.record.code = EXITED, code
+        self.record.finished = moment(self.clock())
+        self.keep(self)
+
+    def stop(self) -> None:
+        """End the main program; one that has ended stays as it is.
+
+        A server ends well when it is asked to. A shell, or `sleep`, does not hear it, because it is
+        the first process: it is killed, which gives 137.
+        """
+        self._there()
+        if self.state == RUNNING:
+            self.finish(0 if self.record.note else 137)
+
+    def remove(self, *, force: bool = False) -> None:
+        """The container and its writable layer are gone."""
+        self._there()
+        if self.state == RUNNING and not force:
+            raise ContainerError(
+                f"You cannot remove a running container {self.id}. Stop the container before "
+                "attempting removal or force remove",
+                name=self.name,
+            )
+        self.record.state = REMOVED
+        self.keep(self)
+
+    def execute(
+        self,
+        command: Sequence[str],
+        *,
+        user: str | None = None,
+        workdir: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """Run one more program in a running container: `docker exec`."""
+        shell = self.shell(user=user, workdir=workdir, env=env)
+        try:
+            return shell.execute(command)
+        finally:
+            self.keep(self)
+
+    def shell(
+        self,
+        *,
+        user: str | None = None,
+        workdir: str | None = None,
+        env: Mapping[str, str] | None = None,
+        _inside: bool = False,
+    ) -> Shell:
+        """A shell in the running container, as `docker exec -it` opens one.
+
+        What it changes is kept when `keep` is called, or at the next change of state.
+        """
+        self._there()
+        if self.state != RUNNING and not _inside:
+            raise ContainerError(f"Container {self.id} is not running", name=self.name)
+        where = self.record.workdir if workdir is None else workdir
+        if workdir and not self.mount.exists(workdir):
+            raise ExecFailed(
+                f'chdir to cwd ("{workdir}") set in config.json failed: no such file or directory',
+                program=workdir,
+                code=126,
+            )
+        pairs = dict(pair.split("=", 1) for pair in self.record.env if "=" in pair)
+        who = self.record.user if user is None else user
+        every = {**pairs, **(env or {})}
+        return Shell(self.mount, every, where or "/", who, hostname=self.record.short)
+
+    def _there(self) -> None:
+        if self.state == REMOVED:
+            raise ContainerError(f"No such container: {self.name}", name=self.name)
+
+    def _waits(self, shell: Shell) -> bool:
+        """Whether the main program would only wait: for a person, or for time to go by."""
+        words = self.record.command
+        env = {name: shell.variables[name] for name in shell.exported}
+        asked = Process("", self.mount, shell.user, shell.cwd, env, b"", len, len)
+        found = launch.find(asked, words[0])
+        if found.kind == "shell":
+            return len(words) == 1 and self.record.interactive
+        return found.name == "sleep" or (found.name == "tail" and "-f" in words)
+
+    def _make_workdir(self, shell: Shell) -> None:
+        """Docker makes the working directory that a config names, owned by root."""
+        path = ""
+        for part in posixpath.normpath(self.record.workdir or "/").split("/")[1:]:
+            path += f"/{part}"
+            if part and not self.mount.exists(path):
+                self.mount.mkdir(path)
+        shell.cwd = path or "/"
+
+    # -- what it changed ------------------------------------------------------------------------
+
+    def diff(self) -> list[tuple[str, str]]:
+        """What changed since the image: "A" added, "C" changed, "D" deleted, and the path."""
+        self._there()
+        return self.mount.changes()
+
+    def written_tar(self) -> bytes:
+        """The writable layer as the tar of a layer, with whiteouts."""
+        return tar.write(self.mount.upper_entries())
+
+    def commit(
+        self,
+        store: Store,
+        reference: Reference,
+        *,
+        author: str = "",
+        message: str = "",
+        changes: Mapping[str, Any] | None = None,
+    ) -> Image:
+        """A new image in the store: the layers of the old one, and the writable layer upon them.
+
+        The layers below are taken as they are, bytes and digests. The config is the container's:
+        as with Docker, what it ran becomes the new image's command; `changes` are settings of the
+        config that are to be others.
+        """
+        self._there()
+        for blob in self.img.manifest.layers:
+            if not store.has(blob):
+                with self.img.source.open(blob) as stream:
+                    store.put(blob, io.BytesIO(stream.read()))
+        data = self.written_tar()
+        settings = {**self.img.config.settings, **self._settings(), **(changes or {})}
+        created = moment(self.clock())
+        step = History(" ".join(self.record.cmd), created, message, empty_layer=data == _EMPTY_TAR)
+        made = Draft.of(self.img).commit(
+            store,
+            step,
+            {key: value for key, value in settings.items() if value},
+            author,
+            None if step.empty_layer else data,
+        )
+        image = replace(made, base=None).image(store)
+        store.name(reference, image.descriptor, None)
+        image.name = reference
+        return image
+
+    def _settings(self) -> dict[str, Any]:
+        record = self.record
+        return {
+            "Env": record.env,
+            "Cmd": record.cmd,
+            "Entrypoint": record.entrypoint,
+            "WorkingDir": record.workdir,
+            "User": record.user,
+        }
+
+
+def nanoseconds(time: datetime) -> int:
+    """Nanoseconds since 1970."""
+    return (time - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _since(text: str, now: datetime) -> float:
+    return (now - datetime.fromisoformat(text)).total_seconds()
+
+
+def _init(record: Record) -> Inode:
+    """What Docker puts between the image and the writable layer of every container (`-init`).
+
+    On a real machine /dev, /proc and /sys are filled by the kernel; here they stay empty.
+    """
+    hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+    root = tree(
+        {
+            ".dockerenv": b"",
+            "dev/pts/": b"",
+            "dev/shm/": b"",
+            "etc/hostname": f"{record.short}\n".encode(),
+            "etc/hosts": hosts.encode(),
+            "etc/mtab": symlink("/proc/mounts"),
+            "etc/resolv.conf": b"",
+            "proc": folder(0o555),
+            "sys": folder(0o555),
+        }
+    )
+    root.children[".dockerenv"].mode = 0o755
+    time = nanoseconds(datetime.fromisoformat(record.created))
+    for inode in [root, *(inode for _, inode in root.walk())]:
+        inode.mtime_ns = time
+    return root
