@@ -56,20 +56,30 @@ def lowers(layers: Sequence[Layer]) -> Iterator[Lower]:
 def _marks(layer: Layer, number: int, merged: Node, past: Past) -> tuple[set[str], set[str]]:
     """The whiteouts and opaque directories that make the layers below look as they should."""
     opaque = {path for path in layer.opaques if path and _is_folder(_find(merged, path))}
-    whiteouts = set()
+    whiteouts, anew = set(), set()
     for path, changes in past.items():
         did = {change.what for change in changes if change.layer == number}
         if did.isdisjoint((DELETED, HIDDEN)):
             continue
         folder = path.rpartition("/")[0]
         if now := _find(merged, path):
-            opaque |= {path} if _is_folder(now) else set()
+            anew |= {path} if _is_folder(now) else set()
         elif _is_folder(_find(merged, folder)):
             if HIDDEN in did and folder:
-                opaque.add(folder)
+                anew.add(folder)
             else:
                 whiteouts.add(path)
-    return {path for path in whiteouts if path.rpartition("/")[0] not in opaque}, opaque
+    for path in sorted(anew):
+        opaque |= set() if _is_below(path, opaque) else {path}
+    return {path for path in whiteouts if not _is_below(path, opaque)}, opaque
+
+
+def _is_below(path: str, opaque: set[str]) -> bool:
+    """Whether a directory that leads to this path is opaque."""
+    while path := path.rpartition("/")[0]:
+        if path in opaque:
+            return True
+    return False
 
 
 def _brought(merged: Node, number: int) -> Iterator[Node]:

@@ -52,7 +52,7 @@ SECOND: Final[dict[str, tuple[tuple[tuple[Entry, bytes], ...], str, str]]] = {
     "a directory made anew, and one in it": (
         (file(".wh.d"), file("d/sub/new")),
         "d d/sub d/sub/new",
-        "d d/sub",
+        "d",
     ),
     "opaque": ((file(f"d/{OPAQUE}"), file("d/new")), "d d/new", "d"),
     "opaque, and nothing else": ((file(f"d/{OPAQUE}"),), "d", "d"),

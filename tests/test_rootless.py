@@ -84,10 +84,11 @@ class User:
 
 
 def owners(root: Path) -> dict[str, str]:
-    """Of each path, the recorded owner in hexadecimal; as getfattr prints it."""
+    """Of each path, the recorded owner in hexadecimal, as getfattr prints it; all gets readable."""
     found = {}
     for path in listing(root):
         if marks.OWNER in os.listxattr(root / path, follow_symlinks=False):
+            os.chmod(root / path, 0o700)
             found[path] = os.getxattr(root / path, marks.OWNER).hex()
     return found
 
