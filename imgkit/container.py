@@ -150,7 +150,7 @@ class Container:
             if "program" not in error.facts:
                 raise
             self.record.note = str(error)
-            self.record.log += f"{error.screen}imgkit: {error}.\n"
+            self.record.log += f"{error.facts.get('screen', '')}imgkit: {error}.\n"
         if done is None:
             self.record.state = RUNNING
             self.keep(self)
