@@ -19,7 +19,7 @@ PYTEST := $(PY) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg
 TESTS := tests imgkit $(wildcard notebooks)
 
 .DELETE_ON_ERROR:
-.PHONY: help lab test notebooks lint bench nightly lock clean
+.PHONY: help lab test notebooks lint bench nightly oracle claims lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name does; do \
@@ -44,6 +44,12 @@ bench: $(VENV)/.all ## measure speed against other programs
 
 nightly: $(VENV)/.all ## run the long checks as well
 	@IMGKIT_NIGHTLY=1 $(PYTEST) $(TESTS)
+
+oracle: $(VENV)/.all ## hold the overlay against the kernel, at length
+	@IMGKIT_ORACLE=2000 $(PY) -m pytest tests/test_kernel.py
+
+claims: $(VENV)/.all ## record anew what the kernel says of every claim
+	@$(PY) tests/record_claims.py
 
 lock: $(PY) ## resolve the pinned versions anew
 	@$(INSTALL) uv

@@ -33,11 +33,13 @@ class Fact(NamedTuple):
     same: str = ""
 
     def __str__(self) -> str:
-        more = {"file": repr(self.content), "symlink": f"-> {self.link}"}.get(self.kind, "")
-        marks = " ".join(
-            f"{name}={value.decode(errors='backslashreplace')}" for name, value in self.xattrs
-        )
-        return " ".join(part for part in (self.kind, f"{self.mode:04o}", more, marks) if part)
+        if self.kind in (GHOST, "whiteout"):
+            return self.kind
+        more = {"file": repr(self.content)[1:], "symlink": f"-> {self.link}"}.get(self.kind, "")
+        links = f"{self.nlink} names" if self.nlink > 1 and self.kind != Kind.DIR else ""
+        marks = (f"{name}={value.decode(errors='backslashreplace')}" for name, value in self.xattrs)
+        mode = "" if self.kind == Kind.SYMLINK else f"{self.mode:04o}"
+        return " ".join(part for part in (self.kind, mode, more, links, *marks) if part)
 
 
 Facts = dict[str, Fact]

@@ -37,6 +37,8 @@ class Mount(View):
     """The merged view of lower trees, base first, under an upper tree that takes the changes.
 
     A lower is a `Layer`, or a tree of inodes. `steps`, if a list is given, gets every call made.
+    `redirect_dir` lets directories of lowers be renamed; `rootless`: this root is a user who was
+    given that number in a namespace, and writing takes the set-user-ID bit from a file.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class Mount(View):
         upper: Inode | None = None,
         *,
         redirect_dir: bool = False,
+        rootless: bool = False,
         clock: Callable[[], int] = time.time_ns,
         steps: list[Step] | None = None,
     ) -> None:
         trees = stack(lowers)
         above = upper or (trees[-1].copy() if trees else folder())
         super().__init__(Upper(trees, above, redirect_dir=redirect_dir, clock=clock), steps)
+        self.rootless = rootless
 
     @property
     def upper(self) -> Inode:
@@ -90,8 +94,7 @@ class Mount(View):
         """Write all of a file, or to its end; one that is not there is made with that mode."""
         inode = self._open(path, True, False, not append, mode)
         if data:
-            inode.fill(inode.read() + data)
-            inode.mtime_ns = self.overlay.clock()
+            self._refill(inode, inode.read() + data)
 
     @call
     def truncate(self, path: str, size: int = 0) -> None:
@@ -103,8 +106,7 @@ class Mount(View):
             fail(errno.EISDIR if inode.is_dir else errno.EINVAL, path)
         inode = self.overlay.up(dentry)
         if size or inode.size:  # tmpfs, unlike ext4, leaves an empty file its time
-            inode.fill(inode.read()[:size].ljust(size, b"\0"))
-            inode.mtime_ns = self.overlay.clock()
+            self._refill(inode, inode.read()[:size].ljust(size, b"\0"))
 
     def _open(self, path: str, create: bool, exclusive: bool, truncate: bool, mode: int) -> Inode:
         """The inode in upper of a file that is opened for writing."""
@@ -125,9 +127,14 @@ class Mount(View):
             fail(errno.ENXIO, path)
         inode = self.overlay.up(found.dentry, content=not truncate)
         if truncate:
-            inode.fill(b"")
-            inode.mtime_ns = self.overlay.clock()
+            self._refill(inode, b"")
         return inode
+
+    def _refill(self, inode: Inode, content: bytes) -> None:
+        inode.fill(content)
+        inode.mtime_ns = self.overlay.clock()
+        if self.rootless:
+            _drop_set_id(inode)
 
     # Names
 
@@ -241,17 +248,15 @@ class Mount(View):
         self._change(path, "mode").mode = mode & 0o7777
 
     @call
-    def chown(self, path: str, uid: int, gid: int, *, follow: bool = True) -> None:
+    def chown(self, path: str, uid: int, gid: int, follow: bool = True) -> None:
         """Change owner and group, -1 for neither; what ran as its owner no longer does."""
         inode = self._change(path, "owner", follow)
         inode.uid = inode.uid if uid == -1 else uid
         inode.gid = inode.gid if gid == -1 else gid
-        if not inode.is_dir:
-            group = stat.S_ISGID if inode.mode & stat.S_IXGRP else 0
-            inode.mode &= ~(stat.S_ISUID | group)
+        _drop_set_id(inode)
 
     @call
-    def utime(self, path: str, mtime_ns: int, *, follow: bool = True) -> None:
+    def utime(self, path: str, mtime_ns: int, follow: bool = True) -> None:
         """Change the time of the last change, in nanoseconds since 1970."""
         self._change(path, "mtime", follow).mtime_ns = mtime_ns
 
@@ -283,6 +288,13 @@ class Mount(View):
         inode = self.overlay.up(dentry)
         self.overlay.note(f"{what} changed", dentry)
         return inode
+
+
+def _drop_set_id(inode: Inode) -> None:
+    """No longer does a file run as its owner, nor as its group."""
+    if not inode.is_dir:
+        group = stat.S_ISGID if inode.mode & stat.S_IXGRP else 0
+        inode.mode &= ~(stat.S_ISUID | group)
 
 
 def _same(one: Found, other: Found) -> bool:

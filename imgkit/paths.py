@@ -49,8 +49,8 @@ class Walk:
     def __init__(
         self, union: Union, path: str, trace: Trace | None = None, *, creating: bool = False
     ) -> None:
-        if not path or len(encode(path)) >= PATH_MAX:
-            fail(errno.ENAMETOOLONG if path else errno.ENOENT, path)
+        if len(encode(path)) >= PATH_MAX:
+            fail(errno.ENAMETOOLONG, path)
         self.union = union
         self.path = path
         self.trace = trace
@@ -59,6 +59,8 @@ class Walk:
 
     def place(self) -> Place:
         """The last name of the path, not looked up yet, in its directory."""
+        if not self.path:
+            fail(errno.ENOENT, self.path)
         return self._place(self.union.root, self.path)
 
     def find(self, *, follow: bool = False) -> Found:

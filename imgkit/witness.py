@@ -193,7 +193,6 @@ def _mode(full: str) -> int:
 class Calls:
     """The calls of `Mount`, by the same names, as the kernel answers them."""
 
-    mkdir = staticmethod(os.mkdir)
     rmdir = staticmethod(os.rmdir)
     unlink = staticmethod(os.unlink)
     rename = staticmethod(os.rename)
@@ -203,6 +202,10 @@ class Calls:
     removexattr = staticmethod(os.removexattr)
     setxattr = staticmethod(os.setxattr)
     getxattr = staticmethod(os.getxattr)
+
+    @staticmethod
+    def mkdir(path: str, mode: int = 0o755) -> None:
+        os.mkdir(path, mode)
 
     @staticmethod
     def link(old: str, new: str) -> None:
@@ -215,11 +218,11 @@ class Calls:
         os.mknod(path, mode | FORMATS[kind], os.makedev(*device))
 
     @staticmethod
-    def chown(path: str, uid: int, gid: int, *, follow: bool = True) -> None:
+    def chown(path: str, uid: int, gid: int, follow: bool = True) -> None:
         os.chown(path, uid, gid, follow_symlinks=follow)
 
     @staticmethod
-    def utime(path: str, mtime_ns: int, *, follow: bool = True) -> None:
+    def utime(path: str, mtime_ns: int, follow: bool = True) -> None:
         os.utime(path, ns=(mtime_ns, mtime_ns), follow_symlinks=follow)
 
     @staticmethod

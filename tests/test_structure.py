@@ -66,7 +66,7 @@ MAP: Final = (
     ("repositories", "refusals"),
     ("blobs", "catalog", "uploads"),
     ("wire", "download"),
-    ("access",),
+    ("access", "upload"),
     ("client", "server"),
     ("samples",),
     ("commands",),
