@@ -66,9 +66,9 @@ class Access:
     def need(self, scope: str) -> None:
         """From now on, tokens are asked for with this scope too."""
         with self._lock:
-            if scope not in self._scopes:
-                self._scopes.insert(0, scope)
-                self._token = None
+            merged = challenge.merge(scope, self._scopes)
+            if merged != self._scopes:
+                self._scopes, self._token = merged, None
 
     def learn(self, answer: requests.Response, sent: str | None) -> bool:
         """Whether, after this refusal of what was `sent`, it makes sense to ask once more.
@@ -81,10 +81,10 @@ class Access:
         offers = challenge.parse(header) if answer.status_code in (401, 403) else []
         bearer = next((offer for offer in offers if offer.scheme == "bearer"), None)
         if bearer and bearer.params.get("error") == "insufficient_scope":
-            wider = [s for s in bearer.params.get("scope", "").split() if s not in self._scopes]
-            for scope in wider:
+            before = self._scopes
+            for scope in bearer.params.get("scope", "").split():
                 self.need(scope)
-            if wider:
+            if self._scopes != before:
                 return True
         if answer.status_code != 401:
             return False

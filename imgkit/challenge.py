@@ -13,7 +13,7 @@ and the client asks the realm for a token that is good for one scope
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -121,6 +121,19 @@ def parse(header: str) -> list[Challenge]:
             position = word.end()
         position = _skip(header, position)
     return [Challenge(scheme, params) for scheme, params in found]
+
+
+def merge(scope: str, scopes: Sequence[str]) -> list[str]:
+    """The scopes with one more; what is asked of one repository stands together.
+
+    >>> merge("repository:app:pull,push", ["repository:app:pull", "repository:base:pull"])
+    ['repository:app:pull,push', 'repository:base:pull']
+    """
+    whole: dict[str, dict[str, None]] = {}
+    for each in (*scopes, scope):
+        name, _, actions = each.rpartition(":")
+        whole.setdefault(name, {}).update(dict.fromkeys(actions.split(",")))
+    return [f"{name}:{','.join(actions)}" for name, actions in whole.items()]
 
 
 def _skip(header: str, position: int) -> int:

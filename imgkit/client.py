@@ -22,13 +22,22 @@ import requests
 from imgkit import document, origins
 from imgkit.access import Access
 from imgkit.credentials import Credentials, Login
-from imgkit.digest import Digest, VerifyingReader
+from imgkit.digest import Digest, Readable, VerifyingReader
 from imgkit.download import Download, read_all
-from imgkit.errors import LimitExceeded, RegistryError, Unreachable
-from imgkit.manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, parse
+from imgkit.errors import LimitExceeded, NotFound, RegistryError, Unreachable
+from imgkit.manifest import (
+    INDEX_LIMIT,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    OCI_INDEX,
+    Descriptor,
+    Index,
+    parse,
+)
 from imgkit.patience import Patience
 from imgkit.reference import Reference
-from imgkit.wire import Data, Exchange, Wire
+from imgkit.upload import Sending, upload
+from imgkit.wire import Exchange, Wire
 
 __all__ = ["Client", "Exchange", "Repository", "asks_itself"]
 
@@ -44,12 +53,13 @@ class Client(Wire):
 
     `mirror` is the address of a registry that answers for all others (the embedded one, say); it
     is told which one was meant (`?ns=docker.io`). Registries named with a port, or `localhost`,
-    are always asked themselves.
+    are always asked themselves. Blobs are sent at once, or in pieces of `piece` bytes.
     """
 
     def __init__(
         self,
         *,
+        piece: int | None = None,
         session: requests.Session | None = None,
         mirror: str | None = None,
         credentials: Credentials | None = None,
@@ -58,6 +68,7 @@ class Client(Wire):
         on_wait: Callable[[float, str], None] | None = None,
     ) -> None:
         super().__init__(session, patience=patience, on_exchange=on_exchange, on_wait=on_wait)
+        self.piece = piece
         self.mirror = mirror
         self.credentials = credentials or Credentials()
 
@@ -67,12 +78,16 @@ class Client(Wire):
 
 
 class Repository:
-    """One repository of one registry, as a `Source`: resolve a name, open a digest."""
+    """One repository of one registry: a `Source`, and a `Target` where we may write.
+
+    `siblings` are other repositories of the same registry, whose blobs need not be sent again.
+    """
 
     def __init__(self, client: Client, reference: Reference) -> None:
         self.client = client
         self.domain = reference.registry
         self.path = reference.path
+        self.siblings: tuple[str, ...] = ()
         self._mirrored = client.mirror is not None and not asks_itself(self.domain)
         host = origins.origin(f"http://{reference.registry_host}")[1]
         scheme = "http" if origins.is_loopback(host) else "https"
@@ -135,6 +150,94 @@ class Repository:
             raise document.refused(f"{strange[0][:200]!r}, in the list of tags, is not a tag")
         return list(found)
 
+    def referrers(self, digest: Digest, artifact_type: str | None = None) -> list[Descriptor]:
+        """What refers to a manifest: signatures, lists of parts (spec: "Listing Referrers").
+
+        A registry that does not know them keeps them under a tag, `sha256-<hex>`.
+        """
+        what, query = f"referrers/{digest}", {"artifactType": artifact_type or ""}
+        try:
+            pages = list(self._pages(what, "list of referrers", **(query if artifact_type else {})))
+        except NotFound:
+            try:
+                _, raw = self._fetch(f"manifests/{digest.algorithm}-{digest.hex[:64]}", OCI_INDEX)
+            except NotFound:
+                return []
+            pages = [document.load(raw, "list of referrers")]
+        entries = [entry for page in pages for entry in document.sequence(page, "manifests")]
+        if len(entries) > INDEX_LIMIT:
+            raise LimitExceeded(
+                f"{len(entries)} manifests refer to {digest}; at most {INDEX_LIMIT} are read",
+                limit=INDEX_LIMIT,
+                actual=len(entries),
+            )
+        found = {Descriptor.from_json(entry).digest: entry for entry in entries}
+        return [
+            Descriptor.from_json(entry)
+            for entry in found.values()
+            if artifact_type in (None, entry.get("artifactType"))  # not every registry filters
+        ]
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """Whether these bytes are in the repository (spec: "Checking if content exists")."""
+        kind = "manifests" if descriptor.media_type in _DOCUMENT_TYPES else "blobs"
+        accept = {"Accept": descriptor.media_type if kind == "manifests" else "*/*"}
+        what = f"{kind}/{descriptor.digest}"
+        answer = self.call(what, method="HEAD", headers=accept, good=(200, 404))
+        answer.close()
+        size = answer.headers.get("Content-Length", str(descriptor.size))
+        return answer.status_code == 200 and size == str(descriptor.size)
+
+    def put(self, descriptor: Descriptor, stream: Readable) -> None:
+        """Afterwards the repository has these bytes, whole; or an error was raised.
+
+        An index is left out if a manifest that it lists is not there: registries refuse it, as
+        they should, and the image that was copied gets the name by itself.
+        """
+        self.access.need(f"repository:{self.path}:pull,push")
+        stream = VerifyingReader.of(stream, descriptor.digest, descriptor.size)
+        if descriptor.media_type not in _DOCUMENT_TYPES:
+            for sibling in self.siblings:
+                self.access.need(f"repository:{sibling}:pull")
+            upload(
+                self.call,
+                self.url,
+                descriptor,
+                stream,
+                piece=self.client.piece,
+                siblings=self.siblings,
+            )
+            return
+        raw = stream.read()
+        found = parse(raw, descriptor.media_type)
+        if isinstance(found, Index) and not all(map(self.has, found.manifests)):
+            return
+        self._put_document(str(descriptor.digest), descriptor, raw)
+
+    def name(self, reference: Reference, manifest: Descriptor, index: Descriptor | None) -> None:
+        """Afterwards the tag points at the index, if that is there, or else at the manifest."""
+        target = index if index and index.digest in self._documents else manifest
+        if reference.tag or not reference.digest:
+            tag = reference.with_default_tag().tag or ""
+            self._put_document(tag, target, self._documents[target.digest])
+
+    def delete(self, reference: Reference) -> None:
+        """Afterwards the repository has no such tag; or, named by digest, no such manifest."""
+        self.access.need(f"repository:{self.path}:pull,push,delete")
+        what = f"manifests/{reference.with_default_tag().target}"
+        self.call(what, method="DELETE", good=(200, 202, 204), doing="delete from").close()
+
+    def _put_document(self, target: str, descriptor: Descriptor, raw: bytes) -> None:
+        headers = {"Content-Type": descriptor.media_type}
+        what = f"manifests/{target}"
+        answer = self.call(
+            what, method="PUT", headers=headers, data=raw, good=(200, 201, 202), doing="write"
+        )
+        answer.close()
+        self._documents[descriptor.digest] = raw
+
     # -- asking -----------------------------------------------------------------------------
 
     def url(self, what: str, **query: str) -> str:
@@ -149,7 +252,7 @@ class Repository:
         url: str | None = None,
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
-        data: Data = None,
+        data: bytes | Sending | None = None,
         good: Sequence[int] = (200,),
         doing: str = "read",
     ) -> requests.Response:
@@ -159,9 +262,12 @@ class Repository:
         """
         url = url or self.url(what)
         for _ in range(3):  # as it is, with a new token, with a wider one
-            word = self.access.header()
+            home = origins.origin(url) == origins.origin(self.base)
+            word = self.access.header() if home else None
             answer = self.client.send(url, word, method=method, headers=headers, data=data)
-            if answer.status_code not in (401, 403) or not self.access.learn(answer, word):
+            if answer.status_code not in (401, 403) or isinstance(data, Sending):
+                break  # a stream cannot be sent twice
+            if not self.access.learn(answer, word):
                 break
             answer.close()
         if answer.status_code not in good:

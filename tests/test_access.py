@@ -156,10 +156,7 @@ def test_a_scope_is_widened_when_the_registry_asks(status: int) -> None:
 
         server.answers[TAGS] = tags
         assert repository.tags() == ["a"]
-        assert parse_qs(urlsplit(server.asked("/token")[1].path).query)["scope"] == [
-            wider,
-            "repository:app:pull",
-        ]
+        assert parse_qs(urlsplit(server.asked("/token")[1].path).query)["scope"] == [wider]
 
 
 def test_a_scope_that_is_never_wide_enough() -> None:

@@ -1,0 +1,296 @@
+"""A push, to the embedded registry and to the CNCF one; what refers to an image; deletes."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from images import AMD64, add_image, add_index
+from recorder import Answer, Answers, Request, answering, hurried
+
+from imgkit import transport
+from imgkit.client import Client, Exchange, Repository
+from imgkit.credentials import Credentials, Login
+from imgkit.digest import Digest
+from imgkit.errors import DigestMismatch, ImgkitError, NotFound, RegistryError, Unauthorized
+from imgkit.image import copy, verify
+from imgkit.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
+from imgkit.platforms import Platform
+from imgkit.reference import Reference
+from imgkit.server import Registry
+from imgkit.store import Store
+
+ARM = Platform("linux", "arm64")
+BIG = {"big": bytes(range(256)) * 1000}
+LOGIN = Login("me", "hunter2")
+
+
+class Bench:
+    """A local repository with images, and a registry to push them to."""
+
+    def __init__(self, tmp_path: Path, host: str) -> None:
+        self.host = host
+        self.tmp_path = tmp_path
+        self.local = Store(tmp_path / "local")
+        self.exchanges: list[Exchange] = []
+        self.client = Client(patience=hurried(), on_exchange=self.exchanges.append)
+
+    def name(self, name: str) -> Reference:
+        return Reference.parse(
+            f"{self.host}/{self.tmp_path.name.lower()}/{name}"
+        ).with_default_tag()
+
+    def repository(self, name: str) -> Repository:
+        return self.client.repository(self.name(name))
+
+    def push(self, name: str, local: str | None = None, **more: Any) -> Any:
+        """Push a local image under the name that it has here."""
+        source = self.local.image(local or name)
+        named = self.name(name)
+        self.local.name(named, source.descriptor, source.index)
+        return copy(self.local, self.repository(name), named, **more)
+
+    def pull(self, name: str, **more: Any) -> Store:
+        store = Store(self.tmp_path / f"pulled-{len(list(self.tmp_path.iterdir()))}")
+        copy(self.repository(name), store, self.name(name), **more)
+        assert verify(store.image(str(self.name(name)))) == []
+        return store
+
+    def methods(self) -> list[str]:
+        found = [exchange.method for exchange in self.exchanges]
+        self.exchanges.clear()
+        return found
+
+
+@pytest.fixture(params=["embedded", "docker-registry"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    served = None
+    if request.param == "embedded":
+        served = transport.serve(Registry([Store(tmp_path / "remote")], auth=True))
+        host = served.host
+    else:
+        host = request.getfixturevalue("docker_registry")
+    made = Bench(tmp_path, host)
+    yield made
+    made.client.session.close()
+    if served:
+        served.close()
+
+
+def test_there_and_back(bench: Bench) -> None:
+    """What was pushed is pulled with the same digests."""
+    made = add_image(bench.local, "app", [BIG, {"etc/motd": b"hello"}])
+    bench.push("app")
+    assert bench.repository("app").tags() == ["latest"]
+    back = bench.pull("app")
+    assert back.image(str(bench.name("app"))).digest == made.digest
+
+
+def test_in_pieces(bench: Bench) -> None:
+    """A blob may go in pieces, each after the other; the digest is of the whole."""
+    add_image(bench.local, "app", [{"big": Digest.of(b"").encode() * 2000}, {"small": b"1"}])
+    layer = bench.local.image("app").manifest.layers[0]
+    bench.client.piece = layer.size // 3
+    bench.push("app")
+    assert bench.methods().count("PATCH") >= 4
+    bench.pull("app")
+
+
+def test_what_is_there_is_not_sent_again(bench: Bench) -> None:
+    """A second push asks whether the blobs are there, and sends the manifest only."""
+    add_image(bench.local, "app", [BIG])
+    bench.push("app")
+    bench.exchanges.clear()
+    done = bench.push("app")
+    assert done.fetched == ()
+    assert "POST" not in bench.methods()
+
+
+def test_a_blob_is_mounted(bench: Bench) -> None:
+    """A layer that a sibling has does not travel; one that none has does."""
+    add_image(bench.local, "base", [BIG])
+    add_image(bench.local, "app", [BIG, {"app": b"1"}])
+    bench.push("base")
+    target = bench.repository("app")
+    target.siblings = (bench.name("base").path,)
+    bench.exchanges.clear()
+    source = bench.local.image("app")
+    bench.local.name(bench.name("app"), source.descriptor, None)
+    copy(bench.local, target, bench.name("app"), jobs=1)
+    posts = [e for e in bench.exchanges if e.method == "POST"]
+    assert [e.status for e in posts] == [202, 201, 202]  # config, the shared layer, the other
+    bench.pull("app")
+
+
+def test_an_index_that_is_whole(bench: Bench) -> None:
+    """With all its images there, the name is of the index."""
+    index = add_index(bench.local, "multi", [AMD64])
+    named = bench.name("multi")
+    bench.local.name(named, index, None)
+    done = copy(bench.local, bench.repository("multi"), named, platform=AMD64)
+    assert done.target.digest == index.digest
+    assert bench.repository("multi").resolve(named).digest == index.digest
+
+
+def test_an_index_that_is_not_whole(bench: Bench) -> None:
+    """With one of its images missing, the name is of the image that was pushed."""
+    index = add_index(bench.local, "multi", [ARM, AMD64])
+    named = bench.name("multi")
+    bench.local.name(named, index, None)
+    done = copy(bench.local, bench.repository("multi"), named, platform=AMD64)
+    assert bench.repository("multi").resolve(named).digest == done.manifest.digest
+    bench.pull("multi")
+
+
+def test_a_tag_and_a_manifest_are_deleted(bench: Bench) -> None:
+    """Afterwards the name, or the manifest itself, is not found."""
+    made = add_image(bench.local, "app")
+    bench.push("app")
+    repository, named = bench.repository("app"), bench.name("app")
+    repository.delete(named.with_digest(made.digest))
+    with pytest.raises(NotFound):
+        bench.repository("app").resolve(named)
+    with pytest.raises(NotFound):
+        repository.delete(named.with_digest(made.digest))
+
+
+def test_what_the_registry_has(bench: Bench) -> None:
+    """Asked by digest and size; a blob is no manifest."""
+    made = add_image(bench.local, "app")
+    bench.push("app")
+    repository = bench.repository("app")
+    (layer,) = bench.local.image("app").manifest.layers
+    assert repository.has(made)
+    assert repository.has(layer)
+    assert not repository.has(Descriptor.of(b"other", OCI_LAYER))
+    assert not repository.has(Descriptor.of(b"other", OCI_MANIFEST))
+
+
+def test_bytes_that_changed_on_the_disk(bench: Bench) -> None:
+    """A local blob that is damaged is not pushed."""
+    add_image(bench.local, "app", [BIG])
+    (layer,) = bench.local.image("app").manifest.layers
+    raw = bytearray(bench.local.path(layer.digest).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    bench.local.path(layer.digest).write_bytes(raw)
+    with pytest.raises((DigestMismatch, RegistryError)):
+        bench.push("app")
+    assert not bench.repository("app").has(layer)
+
+
+def test_a_signature_refers_to_an_image(bench: Bench) -> None:
+    """What refers to an image is listed; for an older registry, from the tag of the fallback."""
+    made = add_image(bench.local, "app")
+    bench.push("app")
+    repository, named = bench.repository("app"), bench.name("app")
+    empty = Descriptor.of(b"{}", OCI_CONFIG)
+    note = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": "application/x.note",
+        "config": empty.to_json(),
+        "layers": [],
+        "subject": made.to_json(),
+    }
+    raw = json.dumps(note).encode()
+    repository.put(empty, io.BytesIO(b"{}"))
+    repository.put(Descriptor.of(raw, OCI_MANIFEST), io.BytesIO(raw))
+    if bench.repository("app").referrers(made.digest) == []:  # an older registry
+        entry = Descriptor.of(raw, OCI_MANIFEST).to_json() | {"artifactType": "application/x.note"}
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}
+        older = json.dumps(index).encode()
+        listed = Descriptor.of(older, OCI_INDEX)
+        repository.put(listed, io.BytesIO(older))
+        tag = str(made.digest).replace(":", "-")
+        repository.name(named.with_tag(tag), listed, None)
+    found = repository.referrers(made.digest)
+    assert [d.digest for d in found] == [Digest.of(raw)]
+    assert repository.referrers(made.digest, "application/x.note") == found
+    assert repository.referrers(made.digest, "application/x.other") == []
+    assert repository.referrers(Digest.of(b"nothing")) == []
+
+
+# -- registries that lead astray --------------------------------------------------------------
+
+UPLOADS = "/v2/app/blobs/uploads/"
+BLOB = Descriptor.of(b"data", OCI_LAYER)
+
+
+def sent(answers: Answers, login: Login | None = LOGIN, piece: int | None = None) -> Any:
+    """The error, if any; what the registry was asked; what the evil host was told."""
+    with answering({}) as server, answering({}) as evil:
+
+        def gate(found: Answer) -> Any:
+            def answer(request: Request) -> Answer:
+                if login and request.headers.get("Authorization") != login.basic:
+                    return 401, {"WWW-Authenticate": "Basic realm=x"}, b""
+                swapped = {k: v.replace("EVIL", evil.url) for k, v in found[1].items()}
+                return found[0], swapped, found[2]
+
+            return answer
+
+        table: dict[str, Any] = {"/v2/": (200, {}, b""), **answers}
+        server.answers |= {path: gate(found) for path, found in table.items()}
+        evil.answers["/up"] = (201, {}, b"")
+        credentials = Credentials({server.host: login} if login else {})
+        client = Client(credentials=credentials, patience=hurried(), piece=piece)
+        error: ImgkitError | None = None
+        try:
+            client.repository(Reference.parse(f"{server.host}/app")).put(BLOB, io.BytesIO(b"data"))
+        except ImgkitError as caught:
+            error = caught
+        finally:
+            client.session.close()
+        return error, server.received, evil.received
+
+
+def test_an_upload_elsewhere_gets_no_login() -> None:
+    """A registry may have us upload to another host: that one gets the bytes, and nothing else."""
+    error, asked, evil = sent({UPLOADS: (202, {"Location": "EVIL/up?x=1"}, b"")})
+    assert error is None
+    assert asked[-1].headers["Authorization"] == LOGIN.basic
+    assert [(r.method, r.path, r.body) for r in evil] == [
+        ("PUT", f"/up?x=1&digest={BLOB.digest}", b"data")
+    ]
+    assert "Authorization" not in evil[0].headers
+
+
+ASTRAY: list[tuple[Answers, int | None, type[ImgkitError], str]] = [
+    ({UPLOADS: (202, {"Location": "https://10.0.0.1/up"}, b"")}, None, RegistryError, "private"),
+    ({UPLOADS: (202, {"Location": "http://example.com/"}, b"")}, None, RegistryError, "another"),
+    ({UPLOADS: (202, {"Location": "file:///x"}, b"")}, None, RegistryError, "only http"),
+    ({UPLOADS: (202, {}, b"")}, None, RegistryError, "does not say where"),
+    ({UPLOADS: (307, {"Location": "EVIL/up"}, b"")}, None, RegistryError, "307"),
+    ({UPLOADS: (403, {}, b"")}, None, Unauthorized, "write"),
+    ({UPLOADS: (404, {}, b"")}, None, NotFound, "upload"),
+    (
+        {UPLOADS: (202, {"Location": "/up"}, b""), "/up": (307, {"Location": "EVIL/up"}, b"")},
+        None,
+        RegistryError,
+        "307",
+    ),
+    (
+        {
+            UPLOADS: (202, {"Location": "/up"}, b""),
+            "/up": (202, {"Location": "/up", "Range": "0-0"}, b""),
+        },
+        2,
+        RegistryError,
+        "says that it has",
+    ),
+]
+
+
+@pytest.mark.parametrize(("answers", "piece", "error", "words"), ASTRAY)
+def test_an_upload_led_astray(
+    answers: Answers, piece: int | None, error: type[ImgkitError], words: str
+) -> None:
+    """An upload goes only where a registry may send it, and no login goes with it."""
+    found, _, evil = sent(answers, piece=piece)
+    assert isinstance(found, error)
+    assert words in str(found)
+    assert evil == []
