@@ -5,6 +5,8 @@ Both sides are mounts, so that symlinks are followed inside of each and never le
 
 from __future__ import annotations
 
+import errno
+import os
 import posixpath
 from dataclasses import dataclass
 
@@ -109,7 +111,9 @@ def make_folders(target: Mount, place: str, owner: tuple[int, int], mode: int = 
     above = posixpath.dirname(place.rstrip("/"))
     if above != place:
         make_folders(target, above, owner, mode)
-    real, _ = look(target, place)
+    real, inode = look(target, place)
+    if inode:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), place)
     target.mkdir(f"/{real}", mode)
     target.chown(f"/{real}", *owner)
     return True

@@ -6,8 +6,7 @@ import bz2
 import io
 import lzma
 import posixpath
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 from imgkit import tar
@@ -27,9 +26,8 @@ UNPACKED: Final = 4 << 30
 def is_archive(content: bytes) -> bool:
     """Whether these bytes begin like a tar, compressed (gzip, zstd, bzip2, xz) or not."""
     try:
-        with _opened(content) as stream:
-            return next(tar.read(stream), None) is not None
-    except (ImgkitError, OSError, EOFError, lzma.LZMAError):
+        return next(tar.read(_opened(content)), None) is not None
+    except ImgkitError:
         return False
 
 
@@ -41,12 +39,11 @@ def unpack(content: bytes, target: Mount, place: str) -> None:
     make_folders(target, place, (0, 0))
     base = f"/{Walk(target.overlay, place).find(follow=True).dentry.path}"
     folders: list[Entry] = []
-    with _opened(content) as stream:
-        for entry, data in tar.read(stream):
-            if entry.path:
-                _put(entry, data.read(), target, base)
-            if entry.kind is Kind.DIR:
-                folders.append(entry)
+    for entry, data in tar.read(_opened(content)):
+        if entry.path:
+            _put(entry, data.read(), target, base)
+        if entry.kind is Kind.DIR:
+            folders.append(entry)
     for entry in folders:
         target.utime(posixpath.join(base, entry.path), entry.mtime_ns)
 
@@ -89,42 +86,57 @@ def _refuse_symlinks(entry: Entry, path: str, target: Mount, base: str) -> None:
             )
 
 
-@contextmanager
-def _opened(content: bytes) -> Iterator[Readable]:
+def _opened(content: bytes) -> Readable:
     """The uncompressed bytes of a tar, compressed in any way that Docker knows."""
-    raw = io.BytesIO(content)
     if content.startswith(b"BZh"):
-        with bz2.open(raw) as stream:
-            yield _Bounded(stream)
-    elif content.startswith(b"\xfd7zXZ\0"):
-        with lzma.open(raw) as stream:
-            yield _Bounded(stream)
-    else:
-        yield decompress(raw, LIMITS)
+        return _Streams(content, "bzip2", bz2.BZ2Decompressor)
+    if content.startswith(b"\xfd7zXZ\0"):
+        return _Streams(content, "xz", lzma.LZMADecompressor)
+    return decompress(io.BytesIO(content), LIMITS)
 
 
-class _Bounded:
-    """A stream that gives at most `UNPACKED` bytes, and whose damage is an `InvalidLayer`."""
+class _Streams:
+    """What comes out of bzip2 or xz data, of which there may be several streams."""
 
-    def __init__(self, stream: Readable) -> None:
-        self._stream = stream
+    def __init__(
+        self,
+        content: bytes,
+        name: str,
+        new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor],
+    ) -> None:
+        self._rest = content
+        self._name = name
+        self._new = new
+        self._decoder = new()
         self._given = 0
 
     def read(self, size: int = -1, /) -> bytes:
-        try:
-            data = self._stream.read(size)
-        except (OSError, EOFError, lzma.LZMAError) as error:
-            raise InvalidLayer(
-                f"this tar cannot be read: after {self._given} uncompressed bytes, its compressed "
-                f"data is damaged ({error}).",
-                offset=self._given,
-                path=None,
-            ) from None
-        self._given += len(data)
-        if self._given > UNPACKED:
-            raise LimitExceeded(
-                f"this tar unpacks to more than {UNPACKED} bytes, which is refused",
-                limit=UNPACKED,
-                actual=self._given,
-            )
-        return data
+        """Up to `size` bytes; raises `InvalidLayer` where the data is damaged or cut off."""
+        while True:
+            if self._decoder.eof and not self._rest.strip(b"\0"):
+                return b""
+            self._decoder = self._new() if self._decoder.eof else self._decoder
+            try:
+                data = self._decoder.decompress(self._rest, size)
+            except (OSError, EOFError, lzma.LZMAError) as error:
+                raise self._damaged(str(error)) from None
+            self._rest = self._decoder.unused_data
+            self._given += len(data)
+            if self._given > UNPACKED:
+                raise LimitExceeded(
+                    f"this tar unpacks to more than {UNPACKED} bytes, which is refused",
+                    limit=UNPACKED,
+                    actual=self._given,
+                )
+            if data:
+                return data
+            if not self._decoder.eof:
+                raise self._damaged("it is cut off")
+
+    def _damaged(self, reason: str) -> InvalidLayer:
+        return InvalidLayer(
+            f"this tar cannot be read: after {self._given} uncompressed bytes, its {self._name} "
+            f"data is damaged ({reason}).",
+            offset=self._given,
+            path=None,
+        )
