@@ -19,10 +19,11 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ from werkzeug.wrappers import Response
 from imgkit.answers import Asked, failure, http_failure, json_answer, refused
 from imgkit.blobs import Blobs
 from imgkit.catalog import Catalog
-from imgkit.errors import ImgkitError
+from imgkit.errors import ImgkitError, NotFound
 from imgkit.faults import Fault, take
 from imgkit.repositories import Repositories
 from imgkit.store import Store
@@ -41,8 +42,10 @@ from imgkit.tokens import Tokens, challenge
 from imgkit.uploads import Uploads
 
 _NAME: Final = "/v2/<path:name>"
+_MOVED: Final = "/moved/"
 _RULES: Final = (
     ("/token", "get", "token"),
+    (f"{_MOVED}<key>", "get", "moved"),
     ("/v2/", "get", "version"),
     (f"{_NAME}/tags/list", "get", "catalog.tags"),
     (f"{_NAME}/referrers/<text>", "get", "catalog.referrers"),
@@ -65,12 +68,16 @@ _ROUTES: Final = Map(
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One line of a registry's log. `bytes` is the length of the body that was announced."""
+    """One line of a registry's log, with what went wrong on purpose.
+
+    `bytes` is the length of the body that was announced.
+    """
 
     method: str
     path: str
     status: int
     bytes: int
+    fault: str = ""
 
 
 class Registry:
@@ -100,18 +107,23 @@ class Registry:
         self.blobs = Blobs(self.repositories)
         self.catalog = Catalog(self.repositories, sparse)
         self.uploads = Uploads(self.repositories, self._may_pull)
+        self._moved: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         request = Asked(environ)
         response = self._answer(request)
-        if request.method == "GET" and response.status_code < 300:
+        fault = None
+        if response.status_code < 300:
             with self._lock:
-                response = take(self.faults, request.path, response)
+                fault = take(self.faults, request.method, request.path)
+        if fault:
+            response = self._spoilt(fault, request, response)
         response.headers["Docker-Distribution-API-Version"] = "registry/2.0"
         size = 0 if request.method == "HEAD" else response.content_length or 0
         path = request.full_path.removesuffix("?")
-        self.log.append(Exchange(request.method, path, response.status_code, size))
+        what = fault.what if fault else ""
+        self.log.append(Exchange(request.method, path, response.status_code, size, what))
         return response(environ, start_response)
 
     def close(self) -> None:
@@ -121,17 +133,44 @@ class Registry:
     def _answer(self, request: Asked) -> Response:
         """The answer to a request, or to what is wrong with it."""
         try:
-            method, found = _ROUTES.bind_to_environ(request.environ).match()
-            facts = dict(found)
-            request.name = facts.pop("name", "")
-            if method != "token":
-                self._admit(request)
-            answer: Response = attrgetter(method)(self)(request, **facts)
+            return self._routed(request)
         except HTTPException as error:
             return http_failure(error, request)
         except ImgkitError as error:
             return failure(error)
+
+    def _routed(self, request: Asked, admit: bool = True) -> Response:
+        """The answer of the method that the path leads to."""
+        method, found = _ROUTES.bind_to_environ(request.environ).match()
+        facts = dict(found)
+        request.name = facts.pop("name", "")
+        if admit and method not in ("token", "moved"):
+            self._admit(request)
+        answer: Response = attrgetter(method)(self)(request, **facts)
         return answer
+
+    # -- what goes wrong on purpose -----------------------------------------------------------
+
+    def _spoilt(self, fault: Fault, request: Asked, response: Response) -> Response:
+        """The response with that fault in it."""
+        if fault.what == "expired":
+            response.close()
+            self.tokens.forget(request.token)
+            return self._answer(request)
+        if fault.what == "redirect" and (not fault.to or fault.to.endswith(_MOVED)):
+            key = secrets.token_urlsafe(12)
+            self._moved[key] = {
+                wanted: request.environ.get(wanted, "") for wanted in ("PATH_INFO", "QUERY_STRING")
+            }
+            fault = replace(fault, to=(fault.to or _MOVED) + key)
+        return fault.spoil(response)
+
+    def moved(self, request: Asked, key: str) -> Response:
+        """What a redirect promised: its key is all that is needed, as with a signed address."""
+        if key not in self._moved:
+            raise NotFound("nothing was moved to this address", name=key)
+        there = Asked(request.environ | self._moved[key])
+        return self._routed(there, admit=False)
 
     # -- who may come in ----------------------------------------------------------------------
 

@@ -49,6 +49,10 @@ class Tokens:
             "issued_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
 
+    def forget(self, token: str | None) -> None:
+        """Afterwards this token is as good as one that has outlived its time."""
+        self._grants = {kept: grant for kept, grant in self._grants.items() if kept != token}
+
     def allows(self, token: str | None, path: str, action: str) -> bool:
         """Whether the token is good for doing this to that repository."""
         return self.problem(token, path, action) is None

@@ -6,7 +6,8 @@ import io
 import ipaddress
 import socket
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final, Self, cast
 from urllib.parse import urlsplit
@@ -107,6 +108,10 @@ class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
         """The application keeps a log; nothing is written to the terminal."""
 
+    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:  # noqa: ARG002
+        """The client went away, or the application broke the connection: nobody waits for more."""
+        self.close_connection = True
+
 
 class _Server(ThreadedWSGIServer):
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
@@ -123,16 +128,33 @@ class _InProcess(HTTPAdapter):
         super().__init__()
         self._app = app
 
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        """The application's answer; its body is read from it as the caller asks for more."""
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: ARG002 - the body is made while it is read, in any case
+        timeout: Any = None,
+        *_: Any,
+        **__: Any,
+    ) -> requests.Response:
+        """The application's answer; its body is read from it as the caller asks for more.
+
+        A connection that the application breaks, or leaves silent for longer than `timeout` (in
+        seconds; the second of two is of the body), raises what it would over a socket.
+        """
         body: Iterable[bytes]
         try:
-            body, status, headers = run_wsgi_app(self._app, _environ(request))
+            body, status, headers = run_wsgi_app(self._call, _environ(request))
+        except ConnectionError as error:
+            raise requests.ConnectionError(
+                ProtocolError("hung up", error), request=request
+            ) from error
         except Exception:  # noqa: BLE001 - whatever it was, a server says 500
             body, status, headers = (), "500 INTERNAL SERVER ERROR", Headers({"Content-Length": 0})
+        patience = timeout[1] if isinstance(timeout, tuple) else timeout
+        length = headers.get("Content-Length", type=int)
         code, reason = (status + " ").split(" ", 1)
         response = HTTPResponse(
-            body=cast(IO[bytes], io.BufferedReader(_Chunks(body))),
+            body=cast(IO[bytes], io.BufferedReader(_Chunks(body, length, patience))),
             headers=HTTPHeaderDict(list(headers.items())),
             status=int(code),
             reason=reason.strip(),
@@ -142,6 +164,14 @@ class _InProcess(HTTPAdapter):
             request_url=request.url,
         )
         return self.build_response(request, response)
+
+    def _call(self, environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        """The body, which is closed by whatever ends it, also before the first chunk."""
+        body = self._app(environ, start_response)
+        try:
+            yield from body
+        finally:
+            getattr(body, "close", lambda: None)()
 
 
 def _environ(request: requests.PreparedRequest) -> dict[str, Any]:
@@ -169,27 +199,39 @@ def _readable(body: Any) -> IO[bytes]:
 
 
 class _Chunks(io.RawIOBase):
-    """An iterable of chunks, read as a file; no more than one chunk is held."""
+    """An iterable of chunks, read as a file; no more than one chunk is held.
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    It ends after `length` bytes, whatever comes then. Chunks of nothing are silence, of which at
+    most `patience` seconds are borne.
+    """
+
+    def __init__(
+        self, chunks: Iterable[bytes], length: int | None = None, patience: float | None = None
+    ) -> None:
         self._chunks = chunks
         self._iterator = iter(chunks)
-        self._left = memoryview(b"")
+        self._held = memoryview(b"")
+        self._length, self._patience = length, patience
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self._left:
+        heard = time.monotonic()
+        while not self._held and self._length != 0:
             try:
                 chunk = next(self._iterator, None)
             except Exception as error:  # seen from here, the connection broke
                 raise ProtocolError(f"the application failed: {error}", error) from error
             if chunk is None:
                 return 0
-            self._left = memoryview(chunk)
-        size = min(len(buffer), len(self._left))
-        buffer[:size], self._left = self._left[:size], self._left[size:]
+            if not chunk and self._patience and time.monotonic() - heard > self._patience:
+                raise TimeoutError("timed out")
+            self._held = memoryview(chunk)[: self._length]
+        size = min(len(buffer), len(self._held))
+        buffer[:size], self._held = self._held[:size], self._held[size:]
+        if self._length is not None:
+            self._length -= size
         return size
 
     def close(self) -> None:

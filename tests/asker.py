@@ -7,6 +7,7 @@ import requests
 from imgkit.digest import Digest
 from imgkit.manifest import OCI_CONFIG, OCI_LAYER, Manifest
 from imgkit.reference import Reference
+from imgkit.server import Registry
 from imgkit.store import Store
 
 LAYER = bytes(range(256)) * 5000
@@ -17,6 +18,8 @@ NOWHERE = Digest.of(b"nobody has this")
 
 class Asker(requests.Session):
     """Asks one origin, with a token if it has one."""
+
+    registry: Registry
 
     def __init__(self, origin: str) -> None:
         super().__init__()
