@@ -265,6 +265,8 @@ def _verify(bench: Bench, options: argparse.Namespace) -> int:
         bench.say(line)
     if broken:
         return FAILED
+    for note in image.overlay.notes:
+        bench.say(f"Note: {note}")
     layers = len(image.layers)
     bench.say(f"{options.ref} is sound: manifest, config and {layers} layers checked, byte by byte")
     return 0

@@ -11,10 +11,17 @@ from trees import layer_from, listing
 
 from imgkit import errors
 from imgkit.cases import Case, base, case, cases, shown
+from imgkit.config import Config
+from imgkit.digest import Digest
 from imgkit.entry import Kind
 from imgkit.errors import ImgkitError, InvalidLayer, NotFound
+from imgkit.image import verify
 from imgkit.layer import Layer
+from imgkit.manifest import OCI_LAYER, OCI_MANIFEST, Manifest
 from imgkit.overlay import Overlay
+from imgkit.platforms import Platform
+from imgkit.reference import Reference
+from imgkit.store import Store
 from imgkit.unpack import unpack
 
 IDS: Final = (
@@ -120,6 +127,22 @@ def test_notes_are_of_what_the_specification_leaves_open(one: Case) -> None:
     notes = Overlay(one.stack()).notes
     assert bool(notes) == (one.id in NOTED)
     assert all("ngines" in note and note.startswith("Layer 1: /") for note in notes)
+
+
+@pytest.mark.parametrize("one", cases(), ids=str)
+def test_only_what_is_refused_is_broken(one: Case, tmp_path: Path) -> None:
+    """An image with such a layer is sound, whatever there is to note of it."""
+    store = Store(tmp_path)
+    tars = one.tars()
+    config = Config.make(Platform("linux", "amd64"), [Digest.of(tar) for tar in tars])
+    blobs = [store.put_bytes(tar, OCI_LAYER) for tar in tars]
+    made = Manifest.make(store.put_bytes(config.raw, config.descriptor.media_type), blobs)
+    store.name(Reference.parse("it"), store.put_bytes(made.raw, OCI_MANIFEST), None)
+    image = store.image("it")
+    broken = verify(image)
+    assert len(broken) == bool(one.refused)
+    if not broken:
+        assert bool(image.overlay.notes) == (one.id in NOTED)
 
 
 def lenient(layers: list[Layer]) -> list[Layer]:

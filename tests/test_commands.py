@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from images import add_image
 
 from imgkit import samples
 from imgkit.commands import VERBS
@@ -117,6 +118,16 @@ def test_unpack_layers(run: Run, tmp_path: Path) -> None:
     secret = [name for name in names if (tmp_path / "layers" / name / "diff/app/.env").is_file()]
     assert len(secret) == 1
     assert lines[3].endswith(", 2 whiteouts")
+
+
+def test_verify_notes_what_engines_do_otherwise(tmp_path: Path, run: Run) -> None:
+    """A layer that engines disagree about is sound, with a sentence about it."""
+    add_image(Store(tmp_path / "home"), "it", [{"f": b"f"}, {"f/x": b"x"}])
+    done = run("verify", "it")
+    assert done.returncode == 0, done.stderr
+    note, sound = done.stdout.splitlines()
+    assert note.startswith("Note: Layer 1: /f was a file and becomes a directory")
+    assert sound.startswith("it is sound")
 
 
 def test_reference(run: Run) -> None:
