@@ -259,9 +259,10 @@ class Container:
         self._there()
         return self.mount.changes()
 
-    def written_tar(self) -> bytes:
-        """The writable layer as the tar of a layer, with whiteouts."""
-        return tar.write(self.mount.upper_entries())
+    def written_tar(self, *, root: bool = False) -> bytes:
+        """The writable layer as the tar of a layer, with whiteouts; with the root directory too."""
+        top = [(self.mount.upper.entry(""), b"")] if root else []
+        return tar.write([*top, *self.mount.upper_entries()])
 
     def commit(
         self,

@@ -146,7 +146,7 @@ class Containers:
             for ending in ("json", "tar"):
                 self._path(record.id, ending).unlink(missing_ok=True)
             return
-        self._write(self._path(record.id, "tar"), container.written_tar())
+        self._write(self._path(record.id, "tar"), container.written_tar(root=True))
         self._write(self._path(record.id, "json"), document.dump(dataclasses.asdict(record)))
 
     def _write(self, path: Path, data: bytes) -> None:

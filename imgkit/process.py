@@ -119,10 +119,7 @@ class Process:
     hostname: str = "localhost"
     spawn: Callable[[list[str], bytes], int] = lambda words, stdin: 127
     """Run another program to its end, with this input and the same output; its exit code."""
-    accounts: Accounts = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.accounts = Accounts(self.mount)
+    _accounts: Accounts | None = field(init=False, default=None)
 
     def say(self, line: str = "") -> None:
         """Print a line."""
@@ -132,6 +129,12 @@ class Process:
         """Print a line about an error; gives the exit code 1."""
         self.stderr(encode(f"{self.name}: {what}\n"))
         return 1
+
+    @property
+    def accounts(self) -> Accounts:
+        """The users and groups, read when first asked for."""
+        self._accounts = self._accounts or Accounts(self.mount)
+        return self._accounts
 
     @property
     def now(self) -> int:

@@ -1,0 +1,401 @@
+"""Containers: their states and refusals, their writable layer, and images made from them."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+from docker_engine import Docker, docker
+from images import add_image
+
+from imgkit import samples
+from imgkit.container import CREATED, EXITED, REMOVED, RUNNING, Container
+from imgkit.containers import ADJECTIVES, NOUNS, Containers, in_use
+from imgkit.errors import CannotRun, ContainerError, ExecFailed
+from imgkit.image import Image, copy, verify
+from imgkit.reference import Reference
+from imgkit.store import Store
+
+__all__ = ["docker"]
+
+SLEEP: Final = ["sleep", "1000"]
+
+
+class Clock:
+    """A clock that goes a second further each time it is asked."""
+
+    def __init__(self) -> None:
+        self.now = samples.NOW
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home")
+
+
+@pytest.fixture
+def shelf(store: Store) -> Containers:
+    return Containers(store, clock=Clock(), rng=random.Random(1))
+
+
+@pytest.fixture
+def pull(store: Store) -> Callable[[str], Image]:
+    """Pulls a sample into the store."""
+
+    def pulled(name: str) -> Image:
+        copy(samples.store(), store, Reference.parse(name).with_default_tag())
+        return store.image(name)
+
+    return pulled
+
+
+@pytest.fixture
+def alpine(pull: Callable[[str], Image]) -> Image:
+    return pull("alpine")
+
+
+def lines(container: Container) -> list[str]:
+    """`docker diff`."""
+    return [f"{what} {path}" for what, path in container.diff()]
+
+
+# -- states --------------------------------------------------------------------------------------
+
+
+def test_runs_to_its_end(shelf: Containers, alpine: Image) -> None:
+    """A command line runs to its end, and its exit code is the container's."""
+    container = shelf.create(alpine, ["sh", "-c", "echo hello; exit 3"])
+    assert container.state == CREATED
+    done = container.start()
+    assert done is not None
+    assert (done.out, container.state, container.record.code) == ("hello\n", EXITED, 3)
+    assert container.record.log == "hello\n"
+
+
+def test_states(shelf: Containers, alpine: Image) -> None:
+    """created, running, exited, running again, removed; the writable layer stays until then."""
+    container = shelf.create(alpine, SLEEP)
+    assert container.start() is None
+    assert container.state == RUNNING
+    container.execute(["sh", "-c", "echo hello > /file1"])
+    container.stop()
+    assert (container.state, container.record.code) == (EXITED, 137)
+    container.stop()
+    assert container.start() is None
+    assert container.execute(["cat", "/file1"]).out == "hello\n"
+    container.remove(force=True)
+    assert container.state == REMOVED
+
+
+WAITS: Final[dict[tuple[str, tuple[str, ...], bool], str]] = {
+    ("alpine", ("sleep", "1000"), False): "",
+    ("alpine", ("tail", "-f", "/dev/null"), False): "",
+    ("alpine", (), True): "",
+    ("nginx", (), False): "/usr/sbin/nginx is a program for a real machine",
+    ("redis", (), False): "is a program for a real machine",
+    ("ghcr.io/regclient/regsync", (), False): "/regsync is a program for a real machine",
+}
+
+
+@pytest.mark.parametrize(("how", "note"), WAITS.items(), ids=lambda value: str(value)[:40])
+def test_keeps_running(
+    how: tuple[str, tuple[str, ...], bool],
+    note: str,
+    shelf: Containers,
+    pull: Callable[[str], Image],
+) -> None:
+    """What waits, and what cannot be run, leaves the container running; the log says which."""
+    name, command, interactive = how
+    container = shelf.create(pull(name), command, interactive=interactive)
+    assert container.start() is None
+    assert container.state == RUNNING
+    assert note in container.record.note
+    assert container.record.note in container.record.log
+    assert bool(note) == bool(container.record.log)
+    container.stop()
+    assert container.record.code == (0 if note else 137)
+
+
+def test_shell_without_terminal(shelf: Containers, alpine: Image) -> None:
+    """A shell with nothing to read ends at once, as `docker run alpine` does."""
+    container = shelf.create(alpine)
+    assert container.start() is not None
+    assert (container.state, container.record.code) == (EXITED, 0)
+
+
+def test_unknown_syntax(shelf: Containers, alpine: Image) -> None:
+    """What the small shell does not know is refused; the container is not said to run it."""
+    container = shelf.create(alpine, ["sh", "-c", "while true; do ls; done"])
+    with pytest.raises(CannotRun, match="while"):
+        container.start()
+    assert container.state == CREATED
+
+
+# -- refusals --------------------------------------------------------------------------------------
+
+
+def test_refusals_of_states(shelf: Containers, alpine: Image) -> None:
+    """What a state does not allow is refused in Docker's words."""
+    container = shelf.create(alpine, SLEEP, name="web")
+    with pytest.raises(ContainerError, match=rf"^Container {container.id} is not running$"):
+        container.execute(["ls"])
+    container.start()
+    with pytest.raises(ContainerError, match=r"^You cannot remove a running container .* force"):
+        container.remove()
+    with pytest.raises(ContainerError, match=r'^Conflict. The container name "/web" is already in'):
+        shelf.create(alpine, name="web")
+    container.remove(force=True)
+    with pytest.raises(ContainerError, match=r"^No such container: web$"):
+        container.start()
+    with pytest.raises(ContainerError, match=r"^No such container: web$"):
+        shelf.get("web")
+    assert shelf.create(alpine, name="web").name == "web"
+
+
+@pytest.mark.parametrize("name", ["a b", "-a", "_a", "a", "a/b", "ä1"])
+def test_bad_names(name: str, shelf: Containers, alpine: Image) -> None:
+    """A name is letters, digits and `_.-`, at least two."""
+    with pytest.raises(ContainerError, match=r"^Invalid container name"):
+        shelf.create(alpine, name=name)
+
+
+def test_missing_program(shelf: Containers, alpine: Image) -> None:
+    """A container whose program is not there stays created, as with Docker."""
+    container = shelf.create(alpine, ["nope"])
+    with pytest.raises(ExecFailed, match=r"executable file not found in \$PATH"):
+        container.start()
+    assert (container.state, container.record.code) == (CREATED, 127)
+
+
+def test_no_command(shelf: Containers, store: Store) -> None:
+    """A container needs a program."""
+    image = Image(store, add_image(store, "empty"))
+    container = shelf.create(image, entrypoint=[])
+    with pytest.raises(ContainerError, match="no command specified"):
+        container.start()
+
+
+def test_ambiguous_id(shelf: Containers, alpine: Image) -> None:
+    """The beginning of several IDs names none of them."""
+    ids = [shelf.create(alpine).id for _ in range(17)]
+    first = next(digit for digit in "0123456789abcdef" if sum(i[0] == digit for i in ids) > 1)
+    with pytest.raises(ContainerError, match="Multiple IDs"):
+        shelf.get(first)
+    with pytest.raises(ContainerError, match="No such container"):
+        shelf.get("")
+
+
+# -- from the config ---------------------------------------------------------------------------
+
+
+def test_config(shelf: Containers, pull: Callable[[str], Image]) -> None:
+    """Environment, working directory and user come from the image, or from who asks."""
+    container = shelf.create(pull("redis"), ["-c", "pwd; echo $GOSU_VERSION $A"], entrypoint=["sh"])
+    done = container.start()
+    assert done is not None
+    assert done.out == "/data\n1.17\n"
+    more = shelf.create(
+        pull("redis"),
+        ["sh", "-c", "pwd; id -u; echo $A $GOSU_VERSION; hostname"],
+        entrypoint=[],
+        env=["A=b", "GOSU_VERSION=2"],
+        workdir="/made/here",
+        user="1000",
+    )
+    done = more.start()
+    assert done is not None
+    assert done.out == f"/made/here\n1000\nb 2\n{more.record.short}\n"
+    assert "A /made/here" in lines(more)
+
+
+def test_exec_options(shelf: Containers, alpine: Image) -> None:
+    """`exec` has its own user, directory and variables; what it does stays."""
+    container = shelf.create(alpine, SLEEP)
+    container.start()
+    done = container.execute(
+        ["sh", "-c", "id -un; pwd; echo $A; touch /tmp/f"],
+        user="guest",
+        workdir="/opt",
+        env={"A": "b"},
+    )
+    assert done.out == "guest\n/opt\nb\n"
+    assert lines(container) == ["C /tmp", "A /tmp/f"]
+    with pytest.raises(ExecFailed, match="chdir to cwd"):
+        container.execute(["ls"], workdir="/nope")
+
+
+# -- what is kept ------------------------------------------------------------------------------
+
+CHANGES: Final = (
+    "echo hello > /file1; rm /etc/motd; rm -r /etc/ssl; mkdir /etc/ssl; touch /etc/ssl/new; "
+    "chmod 700 /opt; ln -s file1 /link; ln /file1 /file2; mv /home /h; chown 5:6 /file1"
+)
+
+
+def test_another_process(shelf: Containers, alpine: Image) -> None:
+    """A container is found again by name, ID and short ID, in another process, as it was."""
+    container = shelf.create(alpine, SLEEP, name="kept")
+    container.start()
+    container.execute(["sh", "-c", CHANGES])
+    before = container.execute(["sh", "-c", "find / | sort; ls -lan / /etc /etc/ssl"]).out
+    for text in ("kept", container.id, container.record.short, container.id[:4]):
+        again = Containers(shelf.store, clock=shelf.clock).get(text)
+        assert again.record == container.record
+        assert again.diff() == container.diff()
+        assert again.execute(["sh", "-c", "find / | sort; ls -lan / /etc /etc/ssl"]).out == before
+    code = (
+        "import sys; from imgkit.store import Store; from imgkit.containers import Containers;"
+        "c = Containers(Store(sys.argv[1])).get('kept'); print(c.execute(['cat', '/link']).out)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(shelf.store.home)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "hello\n\n"
+    container.remove(force=True)
+    assert list(shelf.folder.iterdir()) == []
+
+
+def test_in_use(shelf: Containers, alpine: Image, pull: Callable[[str], Image]) -> None:
+    """An image is in use while a container of it is there, running or not."""
+    other = pull("busybox")
+    container = shelf.create(alpine, name="user")
+    assert [r.name for r in in_use(shelf.store, alpine.id)] == ["user"]
+    assert [r.name for r in in_use(shelf.store, alpine.digest)] == ["user"]
+    assert in_use(shelf.store, other.id) == []
+    container.remove()
+    assert in_use(shelf.store, alpine.id) == []
+
+
+def test_names_and_ids(shelf: Containers, alpine: Image, tmp_path: Path) -> None:
+    """Names are two words and IDs 64 digits, the same from the same seed."""
+    made = [shelf.create(alpine) for _ in range(3)]
+    for container in made:
+        adjective, noun = container.name.split("_")
+        assert (adjective in ADJECTIVES, noun in NOUNS) == (True, True)
+        assert len(bytes.fromhex(container.id)) == 32
+    again = Containers(Store(tmp_path / "again"), clock=Clock(), rng=random.Random(1))
+    assert [again.create(alpine).id for _ in range(3)] == [c.id for c in made]
+    assert [r.id for r in shelf.records()] == [c.id for c in reversed(made)]
+
+
+def test_status(shelf: Containers, alpine: Image) -> None:
+    """STATUS is that of `docker ps`."""
+    container = shelf.create(alpine, SLEEP)
+    now = datetime(2024, 11, 15, 13, tzinfo=UTC)
+    assert container.record.status(now) == "Created"
+    container.start()
+    assert container.record.status(now) == "Up 59 minutes"
+    container.stop()
+    assert container.record.status(now) == "Exited (137) 59 minutes ago"
+
+
+# -- commit --------------------------------------------------------------------------------------
+
+
+def commit(container: Container, store: Store, name: str, **more: str) -> Image:
+    return container.commit(store, Reference.parse(name).with_default_tag(), **more)
+
+
+def test_commit(shelf: Containers, store: Store, alpine: Image) -> None:
+    """The image has the old layers, byte for byte, and one more: the writable layer."""
+    container = shelf.create(alpine, ["sh", "-c", CHANGES], env=["A=b"])
+    container.start()
+    image = commit(container, store, "mine:1", author="Ann", message="by hand")
+    assert verify(image) == []
+    assert image.manifest.layers[:-1] == tuple(
+        layer for layer in Image(store, alpine.descriptor).manifest.layers
+    )
+    assert image.config.diff_ids[:-1] == alpine.config.diff_ids
+    last = image.config.history[-1]
+    assert (last.created_by, last.comment) == (f"sh -c {CHANGES}", "by hand")
+    assert image.config.settings["Cmd"] == ["sh", "-c", CHANGES]
+    assert image.config.settings["Env"] == ["A=b"]
+    assert b'"author":"Ann"' in image.config.raw
+    assert image.layers[-1].whiteouts == {"etc/motd", "home"}
+    assert image.layers[-1].opaques == {"etc/ssl"}
+    assert store.image("mine:1").digest == image.digest
+    listed = shelf.create(image, ["sh", "-c", "cat /link; ls /etc/ssl; ls -ld /opt"]).start()
+    assert listed is not None
+    assert listed.out.startswith("hello\nnew\ndrwx------")
+
+
+def test_commit_again(shelf: Containers, store: Store, alpine: Image) -> None:
+    """The same writable layer gives the same tar; an unchanged one gives no layer at all."""
+    container = shelf.create(alpine, ["sh", "-c", CHANGES])
+    container.start()
+    one, two = (commit(container, store, f"mine:{n}") for n in (1, 2))
+    assert one.config.diff_ids == two.config.diff_ids
+    assert one.manifest.layers == two.manifest.layers
+    same = commit(shelf.create(alpine), store, "mine:3")
+    assert verify(same) == []
+    assert same.config.diff_ids == alpine.config.diff_ids
+    assert same.config.history[-1].empty_layer
+
+
+def test_commit_to_another_store(shelf: Containers, alpine: Image, tmp_path: Path) -> None:
+    """The layers below travel along where they are not yet."""
+    container = shelf.create(alpine, ["touch", "/f"])
+    container.start()
+    there = Store(tmp_path / "there")
+    assert verify(commit(container, there, "mine")) == []
+    assert "f" in there.image("mine").overlay
+
+
+def test_image_stays(shelf: Containers, alpine: Image) -> None:
+    """Whatever a container does, the layers of its image keep their bytes."""
+    before = [layer.recompute_diff_id() for layer in alpine.layers]
+    shelf.create(alpine, ["rm", "-rf", "/etc", "/bin"]).start()
+    assert [layer.recompute_diff_id() for layer in alpine.layers] == before
+    assert "etc/motd" in alpine.overlay
+
+
+# -- a real engine -------------------------------------------------------------------------------
+
+LISTING: Final = (
+    "cd /; for p in $(find etc h opt file1 file2 link var tmp home | grep -v etc/host | sort); do "
+    'if [ -d "$p" ]; then stat -c "%n %F %a %u:%g" $p; else stat -c "%n %F %a %u:%g %h %s" $p; fi; '
+    "done; cat file1; readlink link; ls -l bin/sh etc/shadow"
+)
+
+
+@pytest.mark.peer("dockerd", "docker", "skopeo")
+def test_docker_runs_our_commit(
+    docker: Docker,
+    shelf: Containers,
+    store: Store,
+    shared_images: Path,
+) -> None:
+    """Docker loads the image made by our `commit`, and shows the files that its own would show."""
+    layout = Store(shared_images / "busybox-latest-glibc-amd64", read_only=True)
+    real = Image(layout, layout.records()[0].descriptor)
+    changes = CHANGES.replace("/etc/motd", "/etc/group").replace("/etc/ssl", "/etc/network")
+    container = shelf.create(real, ["sh", "-c", changes])
+    container.start()
+    commit(container, store, "committed:ours")
+    docker.load(f"{store.home}:docker.io/library/committed:ours", "committed:ours")
+    docker.load(layout.home, "busybox:base")
+    docker.run("run", "--network=none", "--name", "made", "busybox:base", "sh", "-c", changes)
+    docker.run("commit", "made", "committed:theirs")
+    ours, theirs = (
+        docker.run("run", "--rm", "--network=none", f"committed:{name}", "sh", "-c", LISTING).stdout
+        for name in ("ours", "theirs")
+    )
+    assert ours == theirs
+    assert len(ours.splitlines()) > 20
+    history = docker.run("history", "--no-trunc", "--format", "{{.CreatedBy}}", "committed:ours")
+    assert history.stdout.splitlines()[0] == f"sh -c {changes}"
+    shown = docker.run("inspect", "--format", "{{json .Config.Cmd}}", "committed:ours")
+    assert "file1" in shown.stdout
