@@ -105,8 +105,11 @@ class Mount(View):
         if inode.kind is not Kind.FILE:
             fail(errno.EISDIR if inode.is_dir else errno.EINVAL, path)
         inode = self.overlay.up(dentry)
-        if size or inode.size:  # tmpfs, unlike ext4, leaves an empty file its time
-            self._refill(inode, inode.read()[:size].ljust(size, b"\0"))
+        before = inode.mtime_ns
+        unchanged = size == inode.size == 0
+        self._refill(inode, inode.read()[:size].ljust(size, b"\0"))
+        if unchanged:  # tmpfs, unlike ext4, leaves an empty file its time
+            inode.mtime_ns = before
 
     def _open(self, path: str, create: bool, exclusive: bool, truncate: bool, mode: int) -> Inode:
         """The inode in upper of a file that is opened for writing."""

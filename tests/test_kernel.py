@@ -16,33 +16,35 @@ ORDINARY: Final = 100
 SEQUENCES: Final = int(os.environ.get("IMGKIT_ORACLE", ORDINARY))
 """How many random sequences of calls are made; `make oracle` asks for many more."""
 
-ROOT: Final = hasattr(os, "geteuid") and os.geteuid() == 0
-OWNERS: Final = (0, 1000) if ROOT else (0,)
 
-
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[Kernel]:
-    """The kernel, where it lets us mount."""
-    if reason := why_not():
+@pytest.fixture(scope="module", params=[False, True], ids=["root", "rootless"])
+def kernel(request: pytest.FixtureRequest) -> Iterator[Kernel]:
+    """The kernel as root sees it, and as other users do; where it lets us mount."""
+    if reason := why_not(rootless=request.param):
         pytest.skip(reason)
-    with Kernel() as kernel:
+    with Kernel(rootless=request.param) as kernel:
         yield kernel
 
 
-@settings(
-    max_examples=SEQUENCES,
-    report_multiple_bugs=False,
-    deadline=None,
-    derandomize=SEQUENCES == ORDINARY,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-@given(stacks(OWNERS, redirect=ROOT), sequences(OWNERS))
-def test_random_sequences(kernel: Kernel, stack: Stack, sequence: list[Call]) -> None:
+def test_random_sequences(kernel: Kernel) -> None:
     """After each call of a random sequence the two agree: answer, errno, merged and upper."""
-    pair = Pair(kernel, stack)
-    merged = pair.check()
-    for call in sequence:
-        picked = call.on(merged)
-        note(repr(picked))
-        pair.call(picked)
+    owners = (0,) if kernel.rootless else (0, 1000)
+
+    @settings(
+        max_examples=SEQUENCES,
+        deadline=None,
+        derandomize=SEQUENCES == ORDINARY,
+        report_multiple_bugs=False,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    @given(stacks(owners, redirect=not kernel.rootless), sequences(owners))
+    def check(stack: Stack, sequence: list[Call]) -> None:
+        pair = Pair(kernel, stack)
         merged = pair.check()
+        for call in sequence:
+            picked = call.on(merged)
+            note(repr(picked))
+            pair.call(picked)
+            merged = pair.check()
+
+    check()
