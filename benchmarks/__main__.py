@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from benchmarks.overlay import measure_overlay
 from benchmarks.registry import registry
 from imgkit import tar
 from imgkit.config import Config
@@ -33,6 +34,7 @@ LAYER_SIZE: Final = 32 << 20
 def main() -> None:
     """Every measurement that the programs on this machine allow."""
     measure_import()
+    measure_overlay()
     missing = [name for name in ("skopeo", "docker-registry") if shutil.which(name) is None]
     if missing:
         print(f"pull: not measured, {' and '.join(missing)} not installed")
