@@ -1,8 +1,7 @@
 """A tree written below one directory, and nowhere else.
 
-Every name is opened below a directory that is open already, one component at a time, and never
-through a symlink (openat(2), O_NOFOLLOW), so no path and no link can lead out. Modes, owners and
-times are set on what is open, or without following.
+No path and no link can lead out (see `folders`). Modes, owners and times are set on what is open,
+or without following.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Final
 
 from imgkit.digest import CHUNK
 from imgkit.entry import Kind
+from imgkit.folders import FOLDER, Folders
 from imgkit.layer import Layer
 from imgkit.lowers import Lower
 from imgkit.marks import make_whiteout, mark_opaque, record_owner
@@ -26,7 +26,6 @@ PRIVATE: Final = 0o700
 """The mode of a directory while it is being filled."""
 
 _NO_SET_ID: Final = 0o1777
-_FOLDER: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 _NODES: Final = {Kind.CHAR: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
 
@@ -76,41 +75,6 @@ class Options:
     on_entry: Callable[[Node], None] = field(default=lambda node: None)
 
 
-class _Folders:
-    """The directory in which we are, and those above it, held open."""
-
-    def __init__(self, root: int) -> None:
-        self.root = root
-        self._path = ""
-        self._names: list[str] = []
-        self._open = [root]
-
-    def enter(self, path: str) -> int:
-        """The descriptor of a directory below the root, opened one component at a time."""
-        if path == self._path:
-            return self._open[-1]
-        names = path.split("/") if path else []
-        same = 0
-        for ours, theirs in zip(self._names, names, strict=False):
-            if ours != theirs:
-                break
-            same += 1
-        self._leave(same)
-        for name in names[same:]:
-            self._open.append(os.open(name, _FOLDER, dir_fd=self._open[-1]))
-            self._names.append(name)
-        self._path = path
-        return self._open[-1]
-
-    def _leave(self, depth: int) -> None:
-        while len(self._names) > depth:
-            self._names.pop()
-            os.close(self._open.pop())
-
-    def close(self) -> None:
-        self._leave(0)
-
-
 class Extraction:
     """Writes a tree, merged or of one layer, below a directory; `layers` have the content."""
 
@@ -127,8 +91,8 @@ class Extraction:
         self._unrecorded: list[str] = []
         self._unmarked: list[str] = []
         self._whiteouts = 0
-        root = os.open(directory, _FOLDER)
-        self._folders, self._sources = _Folders(root), _Folders(root)
+        root = os.open(directory, FOLDER)
+        self._folders, self._sources = Folders(root), Folders(root)
         try:
             os.chmod(root, PRIVATE)
             self._write()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -67,6 +68,14 @@ def test_the_merged_view_of_a_case(one: Case) -> None:
     """It shows what the specification says; where that is silent, what we chose."""
     assert shown(Overlay(one.stack())) == one.merged
     assert shown(Overlay(one.stack(strict=False))) == one.merged
+
+
+@pytest.mark.parametrize("one", APPLIED, ids=str)
+def test_the_order_in_the_tar_does_not_matter(one: Case) -> None:
+    """Turned around, the layer gives the same; but a hard link comes after its target."""
+    links = tuple(line for line in one.layer if "==" in line)
+    plain = tuple(line for line in reversed(one.layer) if line not in links)
+    assert shown(Overlay(replace(one, layer=plain + links).stack())) == one.merged
 
 
 @pytest.mark.parametrize("one", APPLIED, ids=str)
