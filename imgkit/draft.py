@@ -8,19 +8,20 @@ flags that the history does not tell. So a step is reused when nothing that it c
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
 from imgkit import document
 from imgkit.config import Config, History
 from imgkit.digest import Digest
+from imgkit.entry import Entry
 from imgkit.errors import ImgkitError
 from imgkit.image import Image
-from imgkit.layer import Layer
+from imgkit.layer import READ_LIMIT, Layer
 from imgkit.manifest import OCI_CONFIG, OCI_LAYER, Descriptor, Manifest
 from imgkit.platforms import Platform
 from imgkit.store import Ingest, Store
@@ -63,26 +64,27 @@ class Draft:
         """The layers, base first, to be read."""
         diff_ids = self.config.diff_ids if self.config else ()
         pairs = zip(self.layers, diff_ids, strict=True)
-        return [Layer(partial(store.open, layer), layer, diff_id) for layer, diff_id in pairs]
+        return [Kept(partial(store.open, layer), layer, diff_id) for layer, diff_id in pairs]
 
     def commit(
         self,
         store: Store,
-        step: History,
+        steps: Sequence[History],
         settings: Mapping[str, Any],
         author: str,
         tar: bytes | None,
     ) -> Draft:
-        """This image and one step more; `tar` is the layer that the step made, if it did."""
+        """This image and what a step adds to its history; `tar` is its layer, if it made one."""
         diff_ids = [*self.config.diff_ids] if self.config else []
         layers = self.layers
         if tar is not None:
-            packed = gzip.compress(tar, mtime=0)
+            packed = gzip.compress(tar, compresslevel=6, mtime=0)
             layers = (*layers, store.put_bytes(packed, OCI_LAYER + "+gzip"))
             diff_ids.append(Digest.of(tar))
-        history = [*(self.config.history if self.config else ()), step]
+        history = [*(self.config.history if self.config else ()), *steps]
+        created = history[-1].created if history else None
         config = Config.make(
-            self.platform, diff_ids, history, settings, step.created, author=author or None
+            self.platform, diff_ids, history, settings, created, author=author or None
         )
         store.put_bytes(config.raw, OCI_CONFIG)
         return Draft(self.platform, config, layers)
@@ -94,6 +96,24 @@ class Draft:
         assert self.config
         manifest = Manifest.make(self.config.descriptor, self.layers)
         return Image(store, store.put_bytes(manifest.raw, manifest.media_type))
+
+
+KEPT: Final = 64 << 20
+"""Bytes of a layer's files that a build keeps in memory, rather than read the layer for each."""
+
+
+class Kept(Layer):
+    """A layer whose files are read all at once, with the first of them; unless they are many."""
+
+    @cached_property
+    def _contents(self) -> dict[int, bytes]:
+        return {entry.offset: content.read() for entry, content in self.walk()}
+
+    def read_entry(self, entry: Entry, limit: int = READ_LIMIT) -> bytes:
+        """The content of an entry of this layer."""
+        if entry.size > limit or self.unpacked_size > KEPT:
+            return super().read_entry(entry, limit)
+        return self._contents[entry.offset]
 
 
 class Cache:

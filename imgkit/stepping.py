@@ -2,7 +2,8 @@
 
 Which instruction makes a layer: RUN if it changed a file; COPY and ADD; WORKDIR if it had to make
 the directory. Every other changes the config only, and is an "empty layer" in the history. BuildKit
-makes a layer of each RUN, COPY, ADD and WORKDIR, even of one without a file.
+makes a layer of each RUN, COPY, ADD and WORKDIR, even of one without a file; and to it a VOLUME is
+a directory like any other, while the classic builder drops what a RUN writes there.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Work = Callable[[Mount, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A step that is ready: how the history tells it, and what it does to the filesystem.
+    """A step that is ready: how the history tells it (or ""), and what it does to the filesystem.
 
     `more` is what the cache must know and `told` does not say. `quiet` steps need no container.
     """
@@ -74,7 +75,8 @@ def carry_out(shop: Workshop, progress: Progress, step: Instruction) -> Outcome:
         tar is None,
     )
     state = progress.state
-    progress.draft = before.commit(shop.store, history, state.settings, state.author, tar)
+    steps = [history] if job.told else []
+    progress.draft = before.commit(shop.store, steps, state.settings, state.author, tar)
     shop.cache.add(key, before, progress.draft)
     if not job.quiet:
         shop.say(f"Removing intermediate container {container}")
@@ -111,6 +113,8 @@ def _settings(shop: Workshop, progress: Progress, step: Instruction) -> Job:
     told = effects.change(state, step)
     if shop.style != BUILDKIT:
         return Job(f"{' '.join(state.shell)} #(nop)  {told}")
+    if step.verb == "ONBUILD":
+        return Job("", more={"trigger": step.argument})
     if step.verb == "EXPOSE":
         opened = [p for word in told.split()[1:] for p in effects.ports(step, word)]
         told = f"EXPOSE map[{' '.join(f'{port}:{{}}' for port in sorted(opened))}]"
@@ -147,7 +151,7 @@ def _run(shop: Workshop, progress: Progress, step: Instruction) -> Job:
     env = {**state.arguments, **state.predefined, **state.env}
 
     def work(mount: Mount, container: str) -> str:
-        volumes = sorted(state.settings.get("Volumes") or ())
+        volumes = sorted(state.settings.get("Volumes") or ()) if shop.style != BUILDKIT else []
         old = [place for place in volumes if mount.exists(place)]
         for place in [*volumes, state.workdir]:
             _try(step, lambda place=place: copying.make_folders(mount, place, (0, 0)))  # type: ignore[misc]
@@ -250,10 +254,11 @@ def _origin(shop: Workshop, progress: Progress, step: Instruction) -> Origin:
         return Origin(shop.context)
     earlier = shop.stages.get(name.lower())
     if name.isdecimal() and (earlier is None or earlier is progress):
+        why = "refers to current build stage" if earlier else "index out of bounds"
         _fail(
             step,
-            f"invalid from flag value {name}: index out of bounds. Stages count from 0, and only "
-            "those above can be copied from.",
+            f"invalid from flag value {name}: {why}. Stages count from 0, and only those above can "
+            "be copied from.",
         )
     if earlier and earlier is not progress:
         return Origin(shop.mount(shop.trees(earlier)), is_image=True)

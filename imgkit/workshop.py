@@ -69,7 +69,7 @@ class Workshop:
 
     def layers_of(self, image: Image) -> list[Inode]:
         """The filesystem of an image, as the lowers of a mount."""
-        return stack(image.layers)
+        return stack(Draft.of(image).open(self.store))
 
     def image(self, name: str, platform: Platform | None = None) -> Image:
         """The image of that name or ID, pulled if it is not there; raises `NotFound`."""

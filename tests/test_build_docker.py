@@ -6,6 +6,8 @@ import gzip
 import io
 import json
 import os
+import re
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -14,15 +16,19 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 from docker_engine import Docker, docker
+from test_build import IGNORED, PATHS, REFUSED
+from test_dockerfile import BAD, BAD_WORDS, WORDS
 
 from imgkit.build import build
 from imgkit.config import Config
 from imgkit.digest import Digest
+from imgkit.errors import ImgkitError
 from imgkit.image import Image, verify
 from imgkit.manifest import OCI_CONFIG, OCI_LAYER, Manifest
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import Store
+from imgkit.workshop import BUILDKIT
 
 __all__ = ["docker"]
 
@@ -171,15 +177,19 @@ class Result(NamedTuple):
 
 def by_docker(docker: Docker, folder: Path, *options: str) -> tuple[Result, list[str]]:
     done = docker.run("build", "--no-cache", "--network=none", *options, "-t", "built", folder)
-    saved = subprocess.run(
+    return saved(docker), done.stdout.splitlines()
+
+
+def saved(docker: Docker) -> Result:
+    archive = subprocess.run(
         ["docker", "save", "built"], capture_output=True, check=True, env=docker.env
     ).stdout
     with tempfile.TemporaryDirectory() as place:
-        subprocess.run(["tar", "xC", place], input=saved, check=True)
+        subprocess.run(["tar", "xC", place], input=archive, check=True)
         manifest = json.loads(Path(place, "manifest.json").read_bytes())[0]
         config = json.loads(Path(place, manifest["Config"]).read_bytes())
         tars = [Path(place, layer).read_bytes() for layer in manifest["Layers"]]
-    return Result(config, tars), done.stdout.splitlines()
+    return Result(config, tars)
 
 
 def by_us(image: Image) -> Result:
@@ -265,3 +275,117 @@ def anonymous(lines: list[str]) -> list[str]:
             words[-1] = "ID"
         plain.append(" ".join(words))
     return plain
+
+
+def test_variables_are_those_of_docker(
+    docker: Docker, store: Store, shared_images: Path, tmp_path: Path
+) -> None:
+    """Every word of the table means the same to Docker."""
+    add_base(store, shared_images, docker)
+    words = [word for word, _ in WORDS if word != "a$ b"]
+    text = 'FROM alpine:3.18\nENV A=1 B="two words" EMPTY=\n'
+    text += "".join(f"LABEL l{n}={word}\n" for n, word in enumerate(words))
+    text += "ENV ports='1 2'\nEXPOSE $ports\nEXPOSE ${none:-3}\n"
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context/Dockerfile").write_text(text)
+    theirs, _ = by_docker(docker, tmp_path / "context")
+    ours = by_us(build(text, {}, store).image).config["config"]
+    assert ours["Labels"] == theirs.config["config"]["Labels"]
+    assert ours["ExposedPorts"] == theirs.config["config"]["ExposedPorts"]
+
+
+@pytest.mark.parametrize(("rules", "left"), IGNORED)
+def test_docker_leaves_out_the_same(
+    rules: str, left: str, docker: Docker, store: Store, tmp_path: Path
+) -> None:
+    """What a .dockerignore leaves is what Docker copies."""
+    folder = tmp_path / "context"
+    for path in PATHS:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+    (folder / ".dockerignore").write_text(f"{rules}\n.dockerignore\nDockerfile\n")
+    text = "FROM scratch\nCOPY . /c/"
+    (folder / "Dockerfile").write_text(text)
+    theirs, _ = by_docker(docker, folder)
+    ours = by_us(build(text, folder, store).image)
+    assert entries(ours.tars[0], True) == entries(theirs.tars[0], True)
+    assert told(ours.config) == told(theirs.config) or "!" in rules
+    assert sorted(f"c/{path}" for path in left.split()) == [
+        path for path, file in entries(theirs.tars[0], True).items() if file.kind == "0"
+    ]
+
+
+OURS: Final = (
+    "requires at least one argument",
+    "must be a name",
+    "here-documents",
+    "fetched over a network",
+    "invalid escape directive",
+    "Unknown type",
+    "write }",
+    "not closed",
+    "is not closed",
+    "--interval",
+    "--retries",
+    "--chmod",
+    "invalid chmod",
+    "--mount",
+    "none: sorry",
+    "quote",
+    "syntax error in pattern",
+    "Not a directory",
+    "cannot normalize nothing",
+)
+"""Reasons that we give in words of our own."""
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        # Docker's engine breaks down at a lonely ARG ("unexpected EOF").
+        *((text, reason) for text, _, reason in BAD if text not in ("", "ARG a")),
+        *((f"FROM alpine:3.18\n{text}", reason) for text, reason in REFUSED),
+        *((f"FROM alpine:3.18\nENV x={text}", reason) for text, reason in BAD_WORDS),
+    ],
+)
+def test_docker_refuses_it_too(
+    text: str, reason: str, docker: Docker, store: Store, shared_images: Path, tmp_path: Path
+) -> None:
+    """What we refuse Docker refuses, and in the same words where ours are not better."""
+    add_base(store, shared_images, docker)
+    text = text.replace("FROM a\n", "FROM alpine:3.18\n")
+    (tmp_path / "Dockerfile").write_text(text)
+    (tmp_path / "a.txt").write_text("a\n")
+    done = docker.run("build", "--no-cache", "--network=none", tmp_path, check=False)
+    assert done.returncode != 0
+    assert reason.rstrip(".") in done.stderr or any(word in reason for word in OURS), done.stderr
+    with pytest.raises(ImgkitError):
+        build(text, {"a.txt": b"a\n"}, store)
+
+
+def test_buildkit_tells_it_so(
+    docker: Docker, store: Store, shared_images: Path, tmp_path: Path
+) -> None:
+    """With style=BUILDKIT the history is BuildKit's, and so is what has a layer."""
+    add_base(store, shared_images, docker)
+    folder = context(tmp_path / "context")
+    text = SETTINGS.partition("FROM base\n")[0] + "WORKDIR /etc\nWORKDIR new\nCOPY a.txt sub /x/\n"
+    text = text.replace("ARG a=1 b=2\n", "").replace("echo lost > /data/lost", "mkdir /data")
+    (folder / "Dockerfile").write_text(text)
+    debians = shutil.which("docker", path="/usr/bin") or "docker"
+    done = subprocess.run(
+        [debians, "build", "--no-cache", "--network=none", "-t", "built", folder],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**docker.env, "DOCKER_BUILDKIT": "1"},
+    )
+    if "buildx" in done.stderr:
+        pytest.skip("this docker has no BuildKit: it lacks its plugin buildx")
+    assert done.returncode == 0, done.stderr
+    ours = by_us(build(text, folder, store, style=BUILDKIT).image)
+    theirs = saved(docker).config
+    # BuildKit of Docker 20.10 does not tell yet which value an ARG had.
+    assert [
+        (re.sub(r"^(ARG \w+)=.*", r"\1", text), empty) for text, empty in told(ours.config)
+    ] == [(re.sub(r"^(ARG \w+)=.*", r"\1", text), empty) for text, empty in told(theirs)]
