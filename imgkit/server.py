@@ -11,7 +11,7 @@
     PUT     /v2/<name>/manifests/<target>     push a manifest, after all that it points at
     DELETE  /v2/<name>/manifests/<target>     the tag is gone, or the manifest and all its tags
     DELETE  /v2/<name>/blobs/<digest>         the repository no longer has this blob
-    GET     /token                            a token, for whoever asks
+    GET     /token                            a token, for whoever may have one
 
 `<name>` is a repository of `docker.io`, or of the registry in the query `ns`: so a mirror is asked
 (distribution-spec, "Registry Proxying"). HEAD is answered like GET, without the body.
@@ -22,7 +22,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, Final
@@ -31,20 +31,21 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Response
 
-from imgkit.answers import Asked, failure, http_failure, json_answer, refused
+from imgkit.answers import Asked, failure, http_failure, json_answer
 from imgkit.blobs import Blobs
 from imgkit.catalog import Catalog
 from imgkit.errors import ImgkitError, NotFound
 from imgkit.faults import Fault, take
+from imgkit.guard import Guard
 from imgkit.repositories import Repositories
 from imgkit.store import Store
-from imgkit.tokens import Tokens, challenge
+from imgkit.tokens import Tokens
 from imgkit.uploads import Uploads
 
 _NAME: Final = "/v2/<path:name>"
 _MOVED: Final = "/moved/"
 _RULES: Final = (
-    ("/token", "get", "token"),
+    ("/token", "get", "guard.token"),
     (f"{_MOVED}<key>", "get", "moved"),
     ("/v2/", "get", "version"),
     (f"{_NAME}/tags/list", "get", "catalog.tags"),
@@ -83,9 +84,12 @@ class Exchange:
 class Registry:
     """A registry over stores: all are searched for what is asked, the first takes what is pushed.
 
-    With `auth`, every request needs a token, and anybody gets one (good for `token_life` seconds);
-    without `push`, nothing can be written; with `sparse`, manifests may come before what they point
-    at. `faults` is what goes wrong on purpose, `log` what was asked and answered, oldest first.
+    With `auth`, every request needs a token, and anybody gets one (good for `token_life` seconds).
+    With `users` (passwords by name), only they get one to push and delete with, or to pull from
+    repositories that are `private`; if `basic`, they show the password itself. Without `push`,
+    nothing can be written; with `sparse`, manifests may come before what they point at.
+
+    `faults` is what goes wrong on purpose, `log` what was asked and answered, oldest first.
     """
 
     def __init__(
@@ -96,17 +100,26 @@ class Registry:
         push: bool = True,
         sparse: bool = False,
         token_life: float = 300,
+        basic: bool = False,
+        users: Mapping[str, str] | None = None,
+        private: Collection[str] = (),
     ) -> None:
         self.stores = tuple(stores)
-        self.auth = auth
-        self.push = push and not stores[0].read_only
         self.tokens = Tokens(token_life)
+        self.guard = Guard(
+            self.tokens,
+            auth=auth,
+            push=push and not stores[0].read_only,
+            basic=basic,
+            users=users,
+            private=private,
+        )
         self.faults: list[Fault] = []
         self.log: deque[Exchange] = deque(maxlen=1000)
         self.repositories = Repositories(self.stores)
         self.blobs = Blobs(self.repositories)
         self.catalog = Catalog(self.repositories, sparse)
-        self.uploads = Uploads(self.repositories, self._may_pull)
+        self.uploads = Uploads(self.repositories, self.guard.may_pull)
         self._moved: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
 
@@ -144,8 +157,8 @@ class Registry:
         method, found = _ROUTES.bind_to_environ(request.environ).match()
         facts = dict(found)
         request.name = facts.pop("name", "")
-        if admit and method not in ("token", "moved"):
-            self._admit(request)
+        if admit and method not in ("guard.token", "moved"):
+            self.guard.admit(request)
         answer: Response = attrgetter(method)(self)(request, **facts)
         return answer
 
@@ -172,34 +185,6 @@ class Registry:
         there = Asked(request.environ | self._moved[key])
         return self._routed(there, admit=False)
 
-    # -- who may come in ----------------------------------------------------------------------
-
     def version(self, _: Asked) -> Response:
-        """There is a registry here, and the token is good (spec: "Determining Support")."""
+        """There is a registry here, and whoever asks may come in (spec: "Determining Support")."""
         return json_answer({})
-
-    def token(self, request: Asked) -> Response:
-        """A token for every scope asked for (Docker's token specification; not in the OCI one)."""
-        actions = frozenset({"pull", "push", "delete"} if self.push else {"pull"})
-        scopes = [scope for value in request.args.getlist("scope") for scope in value.split()]
-        return json_answer(self.tokens.issue(scopes, actions))
-
-    def _admit(self, request: Asked) -> None:
-        """Raise unless the name is one and the token is good."""
-        if request.name:
-            request.repository  # noqa: B018 - parsed here, so that no wrong name gets further
-        if request.action != "pull" and not self.push:
-            raise refused(403, "DENIED", "nothing can be pushed to this registry, or deleted")
-        if not self.auth:
-            return
-        problem = self.tokens.problem(request.token, request.name, request.action)
-        if problem is not None:
-            realm = f"{request.host_url}token"
-            header = challenge(realm, request.name, request.action, problem)
-            message = f"a token is needed; get one from {realm}"
-            headers = {"WWW-Authenticate": header}
-            raise refused(401, "UNAUTHORIZED", message, {"error": problem}, headers)
-
-    def _may_pull(self, request: Asked, path: str) -> bool:
-        """Whether the token that came with a request is also good for pulling from there."""
-        return not self.auth or self.tokens.allows(request.token, path, "pull")

@@ -5,20 +5,22 @@ A client without a token is answered 401 and told where to get one (Docker's tok
     WWW-Authenticate: Bearer realm="http://.../token",service="imgkit",
                              scope="repository:library/redis:pull"
 
-A scope is `repository:` path `:` actions, separated by commas. Tokens here are random, mean
-something to this process only, and cost nothing: there are no users.
+A scope is `repository:` path `:` actions, separated by commas. Tokens here are random, and mean
+something to this process only.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 SERVICE: Final = "imgkit"
+ACTIONS: Final = ("pull", "push", "delete")
+"""What a scope may ask for; "*" is all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,10 @@ class Tokens:
         self.life = life
         self._grants: dict[str, _Grant] = {}
 
-    def issue(self, scopes: Iterable[str], actions: frozenset[str]) -> dict[str, Any]:
-        """A new token, as the JSON that a client expects; it allows at most these `actions`."""
+    def issue(self, scopes: Iterable[str], allowed: Callable[[str, str], bool]) -> dict[str, Any]:
+        """A new token, as the JSON that a client expects, for what is `allowed` of the scopes."""
         now, token = time.monotonic(), secrets.token_urlsafe(24)
-        wanted = frozenset(pair for scope in scopes for pair in _pairs(scope) if pair[1] in actions)
+        wanted = frozenset(pair for scope in scopes for pair in _pairs(scope) if allowed(*pair))
         alive = {old: grant for old, grant in list(self._grants.items()) if grant.ends > now}
         self._grants = alive | {token: _Grant(wanted, now + self.life)}
         return {
@@ -87,5 +89,5 @@ def _pairs(scope: str) -> Iterator[tuple[str, str]]:
     kind, _, rest = scope.partition(":")
     path, _, actions = rest.rpartition(":")
     if kind == "repository":
-        for action in actions.split(","):
+        for action in actions.replace("*", ",".join(ACTIONS)).split(","):
             yield path, action

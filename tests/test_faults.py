@@ -135,7 +135,7 @@ def test_another_status(asker: Asker, fault: Fault, status: int, later: str | No
 
 def test_a_redirect_that_works(asker: Asker) -> None:
     """To an address that needs no token, and whose key is all it takes; a wrong key is 404."""
-    asker.registry.auth = True
+    asker.registry.guard.auth = True
     asker.login("repository:library/redis:pull")
     asker.registry.faults += [Fault("redirect", "/blobs/", times=2)]
     answer = asker.get(BLOB, allow_redirects=False)
@@ -163,7 +163,7 @@ def test_a_redirect_to_anywhere(asker: Asker) -> None:
 
 def test_an_expired_token(asker: Asker) -> None:
     """A token that was good is good no more; a new one is."""
-    asker.registry.auth = True
+    asker.registry.guard.auth = True
     asker.login("repository:library/redis:pull")
     assert asker.get(BLOB).status_code == 200
     asker.registry.faults.append(Fault("expired", "/blobs/"))
