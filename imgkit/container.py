@@ -10,20 +10,23 @@ that nothing runs. What Docker refuses is refused in Docker's words.
 
 from __future__ import annotations
 
+import gzip
 import io
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from imgkit import launch, tar, units
-from imgkit.config import History
+from imgkit.config import Config, History
+from imgkit.digest import Digest
 from imgkit.draft import Draft, moment
 from imgkit.errors import CannotRun, ContainerError, ExecFailed
 from imgkit.image import Image
 from imgkit.inode import Inode, folder, symlink, tree
 from imgkit.layer import Layer
+from imgkit.manifest import OCI_CONFIG, OCI_LAYER, Manifest
 from imgkit.mount import Mount
 from imgkit.process import Process
 from imgkit.reference import Reference
@@ -284,20 +287,28 @@ class Container:
             if not store.has(blob):
                 with self.img.source.open(blob) as stream:
                     store.put(blob, io.BytesIO(stream.read()))
+        layers, diff_ids = Draft.of(self.img).layers, self.img.config.diff_ids
         data = self.written_tar()
-        settings = {**self.img.config.settings, **self._settings(), **(changes or {})}
+        if data != _EMPTY_TAR:
+            packed = gzip.compress(data, compresslevel=6, mtime=0)
+            layers = (*layers, store.put_bytes(packed, f"{OCI_LAYER}+gzip"))
+            diff_ids = (*diff_ids, Digest.of(data))
         created = moment(self.clock())
-        step = History(" ".join(self.record.cmd), created, message, empty_layer=data == _EMPTY_TAR)
-        made = Draft.of(self.img).commit(
-            store,
-            step,
+        empty = len(layers) == len(self.img.manifest.layers)
+        step = History(" ".join(self.record.cmd), created, message, empty)
+        settings = {**self.img.config.settings, **self._settings(), **(changes or {})}
+        config = Config.make(
+            self.img.config.platform,
+            diff_ids,
+            [*self.img.config.history, step],
             {key: value for key, value in settings.items() if value},
-            author,
-            None if step.empty_layer else data,
+            created,
+            author=author or None,
         )
-        image = replace(made, base=None).image(store)
+        store.put_bytes(config.raw, OCI_CONFIG)
+        made = Manifest.make(config.descriptor, layers)
+        image = Image(store, store.put_bytes(made.raw, made.media_type), reference)
         store.name(reference, image.descriptor, None)
-        image.name = reference
         return image
 
     def _settings(self) -> dict[str, Any]:

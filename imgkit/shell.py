@@ -18,10 +18,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from imgkit import expand, launch, programs
-from imgkit.entry import Kind, decode, encode
+from imgkit.builtin import BUILTINS, INSIDE, SPECIAL
+from imgkit.entry import decode, encode
 from imgkit.errors import CannotRun, ExecFailed
+from imgkit.grammar import parse
 from imgkit.mount import Mount
-from imgkit.process import Accounts, Process, Sink, why
+from imgkit.process import Sink, why
 from imgkit.script import (
     AndOr,
     BadSyntax,
@@ -33,9 +35,9 @@ from imgkit.script import (
     Redirect,
     Script,
     Simple,
-    parse,
     unknown,
 )
+from imgkit.session import Exit, Session, Streams
 
 DEPTH: Final = 40
 """Scripts that start scripts, at most."""
@@ -49,27 +51,6 @@ class Finished:
     out: str
     err: str
     screen: str
-
-
-@dataclass(frozen=True, slots=True)
-class Streams:
-    """Where a command reads and prints."""
-
-    stdin: bytes
-    out: Sink
-    err: Sink
-
-    def with_sink(self, fd: int, sink: Sink) -> Streams:
-        """The same, but that file descriptor 1 or 2 prints there."""
-        return replace(self, err=sink) if fd == 2 else replace(self, out=sink)
-
-
-class Exit(Exception):
-    """The shell ends, with this code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code & 0xFF
 
 
 def run(
@@ -92,33 +73,12 @@ def run(
     return shell.execute(["/bin/sh", "-c", command] if isinstance(command, str) else command)
 
 
-class Shell:
+class Shell(Session):
     """A shell at work: its directory, variables and exit code stay from one line to the next."""
 
-    def __init__(
-        self,
-        mount: Mount,
-        env: Mapping[str, str] | None = None,
-        cwd: str = "/",
-        user: str = "",
-        *,
-        hostname: str = "localhost",
-    ) -> None:
-        self.mount = mount
-        self.hostname = hostname
-        self.user = Accounts(mount).find(user)
-        self.cwd = cwd or "/"
-        defaults = {"PATH": launch.PATH, "HOSTNAME": hostname, "HOME": self.user.home}
-        self.variables = {**defaults, **(env or {})}
-        self.exported = set(self.variables)
-        self.arguments: list[str] = ["sh"]
-        self.flags = ""
-        self.status = 0
-        self.ended: int | None = None
-        """The exit code, once `exit` was called."""
-        self.depth = 0
-        self._streams = Streams(b"", len, len)
-        self._careless = 0
+    depth = 0
+    _careless = 0
+    _substituted = 0
 
     # -- from outside ---------------------------------------------------------------------------
 
@@ -185,30 +145,22 @@ class Shell:
         return self.status
 
     def _pipeline(self, pipeline: Pipeline, streams: Streams) -> int:
+        """One command after another, each with what the one before it printed as its input."""
         *firsts, last = pipeline.commands
-        stdin = streams.stdin
+        if not firsts:
+            code = self._command(last, streams)
+            return int(not code) if pipeline.negated else code
+        codes, data = [], streams.stdin
         for command in firsts:
             chunks: list[bytes] = []
-            inner = Streams(stdin, chunks.append, streams.err)
-            self._apart(lambda inner=inner, command=command: self._command(command, inner))  # type: ignore[misc]
-            stdin = b"".join(chunks)
-        final = replace(streams, stdin=stdin)
-        code = (
-            self._command(last, final)
-            if not firsts
-            else self._apart(lambda: self._command(last, final))
-        )
+            codes.append(self._child(command, Streams(data, chunks.append, streams.err)))
+            data = b"".join(chunks)
+        codes.append(self._child(last, replace(streams, stdin=data)))
+        code = next((code for code in reversed(codes) if code and "p" in self.flags), codes[-1])
         return int(not code) if pipeline.negated else code
 
-    def _apart(self, do: Callable[[], int]) -> int:
-        """Do it as a child would: directory, variables and `exit` are its own."""
-        before = self.cwd, dict(self.variables), set(self.exported), self.arguments, self.flags
-        try:
-            return do()
-        except Exit as end:
-            return end.code
-        finally:
-            self.cwd, self.variables, self.exported, self.arguments, self.flags = before
+    def _child(self, command: Command, streams: Streams) -> int:
+        return self.apart(lambda: self._command(command, streams))
 
     def _command(self, command: Command, streams: Streams) -> int:
         try:
@@ -217,7 +169,7 @@ class Shell:
             streams.err(f"sh: {error}\n".encode())
             self.status = 1
             return 1
-        outer, self._streams = self._streams, streams
+        outer, self.streams = self.streams, streams
         try:
             match command:
                 case Simple():
@@ -227,11 +179,11 @@ class Shell:
                 case If():
                     return self._if(command, streams)
                 case Group(alone=True):
-                    return self._apart(lambda: self.script(command.body, streams))
+                    return self.apart(lambda: self.script(command.body, streams))
                 case Group():
                     return self.script(command.body, streams)
         finally:
-            self._streams = outer
+            self.streams = outer
 
     def _for(self, command: For, streams: Streams) -> int:
         words = None if command.words is None else expand.fields(command.words, self)
@@ -274,13 +226,13 @@ class Shell:
 
     def _opened(self, path: str) -> bytes:
         try:
-            return self._process("sh").read(path)
+            return self.process("sh").read(path)
         except OSError as error:
             raise _CannotOpen(f"can't open {path}: {_why(error)}") from None
 
     def _created(self, path: str, *, append: bool) -> Sink:
         """What writes to the end of a file, which is there from now on, empty unless `append`."""
-        process = self._process("sh")
+        process = self.process("sh")
         where = process.path(path)
         try:
             process.write(where, b"", append=append)
@@ -302,17 +254,16 @@ class Shell:
             for name, value in values.items():
                 self.assign(name, value)
             return self._substituted
-        builtin = getattr(self, f"_do_{_BUILTINS.get(words[0], '')}", None)
-        if builtin:
-            code = builtin(words, streams)
-            assert isinstance(code, int)
-            return code
+        if words[0] in BUILTINS:
+            return BUILTINS[words[0]](self, words, streams)
+        if words[0] in SPECIAL:
+            return (self._exec if words[0] == "exec" else self._source)(words, streams)
         before = dict(self.variables), set(self.exported)
         self.variables |= values
         self.exported |= set(values)
         try:
-            if words[0] in _INSIDE:
-                return programs.run(self._process(words[0], streams), words[1:])
+            if words[0] in INSIDE:
+                return programs.run(self.process(words[0], streams), words[1:])
             return self.start(words, streams)
         except ExecFailed as error:
             reason = "Permission denied" if error.code == 126 else "not found"
@@ -323,7 +274,7 @@ class Shell:
 
     def start(self, words: list[str], streams: Streams) -> int:
         """Run a program with its arguments; its exit code. Raises `ExecFailed` or `CannotRun`."""
-        process = self._process(words[0], streams)
+        process = self.process(words[0], streams)
         found = launch.find(process, words[0])
         if found.kind == "script":
             first = launch.interpreter(self.mount, found.path)
@@ -343,7 +294,7 @@ class Shell:
             raise CannotRun(f"{DEPTH} scripts started one another: this has no end", what="script")
         self.depth += 1
         try:
-            return self._apart(do)
+            return self.apart(do)
         finally:
             self.depth -= 1
 
@@ -367,29 +318,13 @@ class Shell:
             return self.interpret(args[1], streams)
         self.arguments = args or ["sh"]
         try:
-            text = self._process("sh", streams).read(args[0]) if args else streams.stdin
+            text = self.process("sh", streams).read(args[0]) if args else streams.stdin
         except OSError as error:
             streams.err(encode(f"sh: can't open {args[0]}: {_why(error)}\n"))
             return 2
         return self.interpret(decode(text), replace(streams, stdin=b"") if not args else streams)
 
-    def _process(self, name: str, streams: Streams | None = None) -> Process:
-        streams = streams or self._streams
-        env = {key: self.variables[key] for key in self.variables if key in self.exported}
-        return Process(
-            name,
-            self.mount,
-            self.user,
-            self.cwd,
-            env,
-            streams.stdin,
-            streams.out,
-            streams.err,
-            self.hostname,
-            lambda words, stdin: self._spawned(words, replace(streams, stdin=stdin)),
-        )
-
-    def _spawned(self, words: list[str], streams: Streams) -> int:
+    def spawn(self, words: list[str], streams: Streams) -> int:
         """A program that another program starts, such as `env A=1 ls`."""
         count = next((n for n, word in enumerate(words) if "=" not in word), len(words))
         changes = dict(word.split("=", 1) for word in words[:count])
@@ -400,96 +335,19 @@ class Shell:
             return self.start(words[count:], streams)
 
         try:
-            return self._apart(start)
+            return self.apart(start)
         except ExecFailed as error:
             streams.err(encode(f"env: can't execute '{words[count]}': No such file or directory\n"))
             return int(error.code)
 
-    # -- the scope of words ---------------------------------------------------------------------
-
-    @property
-    def positional(self) -> list[str]:
-        """`$1` and on."""
-        return self.arguments[1:]
-
-    def value(self, name: str) -> str | None:
-        """The value of a variable or special parameter."""
-        match name:
-            case "?":
-                return str(self.status)
-            case "#":
-                return str(len(self.positional))
-            case "@" | "*":
-                return " ".join(self.positional)
-            case "$":
-                return "1"
-            case "-":
-                return self.flags
-        if name.isdecimal():
-            return self.arguments[int(name)] if int(name) < len(self.arguments) else None
-        return self.variables.get(name)
-
-    def assign(self, name: str, value: str) -> None:
-        """Set a variable."""
-        self.variables[name] = value
-
     def output(self, script: Script) -> str:
         """What a script prints; its errors go where the shell's go."""
         chunks: list[bytes] = []
-        streams = replace(self._streams, out=chunks.append)
-        self._substituted = self.status = self._apart(lambda: self.script(script, streams))
+        streams = replace(self.streams, out=chunks.append)
+        self._substituted = self.status = self.apart(lambda: self.script(script, streams))
         return decode(b"".join(chunks)).rstrip("\n")
 
-    def names(self, folder: str) -> list[str]:
-        """The names in a directory; none where it cannot be read."""
-        try:
-            return self._process("sh").readdir(folder)
-        except OSError:
-            return []
-
-    def exists(self, path: str) -> bool:
-        """Whether there is something, or a symlink, at a path."""
-        return self._process("sh").kind(path, follow=False) is not None
-
-    # -- what only the shell itself can do ------------------------------------------------------
-
-    def _do_cd(self, words: list[str], streams: Streams) -> int:
-        target = words[1] if words[1:] else self.variables.get("HOME", "/")
-        if target == "-":
-            target = self.variables.get("OLDPWD", self.cwd)
-        process = self._process("sh", streams)
-        try:
-            if process.stat(target).kind is not Kind.DIR:
-                raise NotADirectoryError(errno.ENOTDIR, "")
-        except OSError as error:
-            streams.err(encode(f"sh: cd: line 0: can't cd to {target}: {why(error)}\n"))
-            return 1
-        self.variables["OLDPWD"], self.cwd = self.cwd, process.real(target)
-        self.variables["PWD"] = self.cwd
-        if words[1:] == ["-"]:
-            streams.out(encode(f"{self.cwd}\n"))
-        return 0
-
-    def _do_export(self, words: list[str], streams: Streams) -> int:
-        for word in words[1:]:
-            name, equals, value = word.partition("=")
-            self.exported.add(name)
-            if equals:
-                self.variables[name] = value
-        for name in sorted(self.exported & {*self.variables}) if not words[1:] else ():
-            streams.out(encode(f"export {name}='{self.variables[name]}'\n"))
-        return 0
-
-    def _do_unset(self, words: list[str], _: Streams) -> int:
-        for name in words[1:]:
-            self.variables.pop(name, None)
-            self.exported.discard(name)
-        return 0
-
-    def _do_exit(self, words: list[str], _: Streams) -> int:
-        raise Exit(int(words[1]) if words[1:] and words[1].isdecimal() else self.status)
-
-    def _do_exec(self, words: list[str], streams: Streams) -> int:
+    def _exec(self, words: list[str], streams: Streams) -> int:
         if not words[1:]:
             return 0
         try:
@@ -498,59 +356,13 @@ class Shell:
             streams.err(encode(f"sh: exec: {words[1]}: not found\n"))
             raise Exit(int(error.code)) from None
 
-    def _do_set(self, words: list[str], _: Streams) -> int:
-        ahead = words[1:]
-        while ahead and ahead[0][:1] in "-+" and len(ahead[0]) > 1:
-            word = ahead.pop(0)
-            if word == "--":
-                break
-            if word.endswith("o"):
-                if not ahead or ahead.pop(0) != "pipefail":
-                    unknown("that option of `set -o`")
-                word = word[:-1]
-            for letter in word[1:]:
-                self.flags = self.flags.replace(letter, "")
-                self.flags += letter if word[0] == "-" else ""
-        if ahead or words[-1:] == ["--"]:
-            self.arguments = [self.arguments[0], *ahead]
-        return 0
-
-    def _do_shift(self, _words: list[str], _: Streams) -> int:
-        if not self.positional:
-            return 1
-        self.arguments = [self.arguments[0], *self.arguments[2:]]
-        return 0
-
-    def _do_source(self, words: list[str], streams: Streams) -> int:
+    def _source(self, words: list[str], streams: Streams) -> int:
         try:
-            text = decode(self._process("sh", streams).read(words[1] if words[1:] else ""))
+            text = decode(self.process("sh", streams).read(words[1] if words[1:] else ""))
         except OSError as error:
             streams.err(encode(f"sh: .: can't open '{words[-1]}': {why(error)}\n"))
             raise Exit(2) from None
         return self.interpret(text, streams)
-
-    def _do_which(self, words: list[str], streams: Streams) -> int:
-        """`which`, `type` and `command -v`."""
-        code = 0
-        verbose = words[0] == "type"
-        for name in [word for word in words[1:] if word != "-v"]:
-            inside = name in _INSIDE or name in _BUILTINS
-            path = (
-                None
-                if inside and words[0] != "which"
-                else launch.located(self._process("sh", streams), name)
-            )
-            if inside and words[0] != "which":
-                streams.out(encode(f"{name} is a shell builtin\n" if verbose else f"{name}\n"))
-            elif path:
-                streams.out(encode(f"{name} is {path}\n" if verbose else f"{path}\n"))
-            else:
-                streams.out(encode(f"{name}: not found\n") if verbose else b"")
-                code = 127 if words[0] != "which" else 1
-        return code
-
-    def _do_nothing(self, _words: list[str], _: Streams) -> int:
-        return 0
 
 
 def _why(error: OSError) -> str:
@@ -559,23 +371,3 @@ def _why(error: OSError) -> str:
 
 class _CannotOpen(Exception):
     """A redirection could not be made; says what the shell says."""
-
-
-_BUILTINS: Final = {
-    ":": "nothing",
-    "wait": "nothing",
-    ".": "source",
-    "source": "source",
-    "cd": "cd",
-    "command": "which",
-    "exec": "exec",
-    "exit": "exit",
-    "export": "export",
-    "set": "set",
-    "shift": "shift",
-    "type": "which",
-    "unset": "unset",
-    "which": "which",
-}
-_INSIDE: Final = frozenset({"[", "echo", "false", "printf", "pwd", "test", "true"})
-"""Programs that the shell has in itself, whether or not the image has them."""

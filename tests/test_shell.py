@@ -18,10 +18,11 @@ from docker_engine import Docker, docker
 from imgkit import samples, shell
 from imgkit.containers import Containers
 from imgkit.errors import CannotRun, ExecFailed
+from imgkit.grammar import parse
 from imgkit.image import Image
 from imgkit.inode import Inode, file, symlink, tree
 from imgkit.mount import Mount
-from imgkit.script import BadSyntax, parse
+from imgkit.script import BadSyntax
 from imgkit.store import Store
 
 __all__ = ["docker"]
@@ -275,6 +276,13 @@ def test_session() -> None:
     assert session.ended is None
     assert session.run("exit 7; echo no").screen == ""
     assert (session.ended, session.status) == (7, 7)
+
+
+def test_pipefail() -> None:
+    """A pipeline has the exit code of its last command, or with `pipefail` the last that failed."""
+    line = "(exit 3) | true; echo $?; set -o pipefail; (exit 3) | true; echo $?; ! true | true"
+    done = shell.run(mount(), line)
+    assert (done.out, done.code) == ("0\n3\n", 1)
 
 
 def test_screen() -> None:
