@@ -34,14 +34,16 @@ KEPT: Final = tuple(MARKS + name for name in ("opaque", "redirect", "whiteout"))
 USER_MARKS: Final = "user.overlay."
 DETACH: Final = 2
 """MNT_DETACH of umount2(2)."""
+REMOUNT: Final = 32
+"""MS_REMOUNT of mount(2)."""
 
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def mount(kind: str, target: str, options: str) -> None:
+def mount(kind: str, target: str, options: str, flags: int = 0) -> None:
     """Mount a filesystem; raises `OSError`."""
     names = [text.encode() for text in (kind, target, kind)]
-    if libc.mount(*names, ctypes.c_ulong(0), options.encode()):
+    if libc.mount(*names, ctypes.c_ulong(flags), options.encode()):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), target)
 
@@ -84,6 +86,10 @@ class Witness:
 
     def facts(self, name: str) -> Facts:
         """What is in one of the directories; in `upper`, whiteouts and marks as they are."""
+        if self.rootless:
+            # Without root overlayfs cannot note what a file was copied from, and a new hard link
+            # has another inode than its cached source (rename gives ESTALE); this empties caches.
+            mount("overlay", os.path.join(self.base, "merged"), "", REMOUNT)
         first: dict[int, str] = {}
         return {
             path: self._fact(full, path, first, raw=name != "merged")
