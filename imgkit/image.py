@@ -8,6 +8,7 @@ can be written takes bytes and names (`Target`). So `copy(registry, store, name)
 
 from __future__ import annotations
 
+import contextlib
 import io
 import threading
 from collections.abc import Callable, Sequence
@@ -23,15 +24,29 @@ from imgkit.errors import (
     ImgkitError,
     InvalidManifest,
     LimitExceeded,
+    NoMatchingPlatform,
+    NotFound,
     Stopped,
     UnsupportedMediaType,
 )
 from imgkit.layer import Layer
-from imgkit.manifest import CONFIG_TYPES, LAYER_TYPES, Descriptor, Index, Manifest, parse
+from imgkit.manifest import (
+    CONFIG_TYPES,
+    INDEX_TYPES,
+    LAYER_TYPES,
+    Descriptor,
+    Index,
+    Manifest,
+    parse,
+)
 from imgkit.overlay import Overlay
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 
+DEPTH: Final = 8
+"""How deep an index may list others."""
+INDEXES: Final = 100
+"""How many indexes are read to find one image."""
 JOBS: Final = 3
 """Layers that are copied at the same time, as Docker does."""
 
@@ -110,11 +125,14 @@ class Image:
         descriptor: Descriptor,
         name: Reference | None = None,
         index: Descriptor | None = None,
+        between: tuple[Descriptor, ...] = (),
     ) -> None:
         self.source = source
         self.descriptor = descriptor
         self.name = name
         self.index = index
+        self.between = between
+        """Indexes that lead from `index` to the manifest, where one lists another."""
 
     @classmethod
     def of(cls, source: Source, name: Reference, platform: Platform | None = None) -> Image:
@@ -123,7 +141,18 @@ class Image:
         found = read_document(source, target)
         if isinstance(found, Manifest):
             return cls(source, target, name)
-        return cls(source, found.choose(platform or Platform.here()), name, target)
+        wanted = platform or Platform.here()
+        way = _way(source, target, lambda index: _choice(index, wanted))
+        if way is None:
+            inner = found.choose(wanted)  # or the error that says what there is instead
+            raise NoMatchingPlatform(
+                f"there is no image for {wanted} under this name: the index {inner.digest}, which "
+                "should hold it, does not.",
+                name=None,
+                platform=wanted,
+                available=(),
+            )
+        return cls(source, way[-1], name, target, way[:-1])
 
     def __repr__(self) -> str:
         name = f"{self.name.familiar} " if self.name else ""
@@ -214,9 +243,9 @@ def copy(
     layers = [blob for blob in missing if blob != image.manifest.config]
     _copy_blobs(source, target, layers, jobs, report)
     target.put(image.descriptor, io.BytesIO(image.manifest.raw))
-    if image.index:
-        with source.open(image.index) as stream:
-            target.put(image.index, stream)
+    for index in reversed((image.index, *image.between) if image.index else ()):
+        with source.open(index) as stream:
+            target.put(index, stream)
     target.name(name, image.descriptor, image.index)
     return Copied(image.descriptor, image.index, tuple(missing), tuple(existing))
 
@@ -246,6 +275,47 @@ def verify(image: Image) -> list[str]:
     if all(sound):
         check(lambda: image.overlay.paths)
     return broken
+
+
+def _way(
+    source: Source, top: Descriptor, pick: Callable[[Index], Descriptor | None]
+) -> tuple[Descriptor, ...] | None:
+    """The way from an index to the manifest that `pick` finds: indexes between, then that one.
+
+    An index may list others (image-index.md). Each is read once, in order, to a depth of `DEPTH`;
+    what is not there is passed over, unless it was picked. Raises `LimitExceeded`.
+    """
+    seen: set[Digest] = set()
+
+    def search(at: Descriptor, depth: int) -> tuple[Descriptor, ...] | None:
+        seen.add(at.digest)
+        if depth > DEPTH or len(seen) > INDEXES:
+            raise LimitExceeded(
+                f"the index {top.digest} lists indexes that list others, over {DEPTH} deep or "
+                f"{INDEXES} in all; no honest image does",
+                limit=INDEXES,
+                actual=len(seen),
+            )
+        index = read_document(source, at)
+        assert isinstance(index, Index)
+        found = pick(index)
+        if found and found.media_type not in INDEX_TYPES:
+            return (found,)
+        unnamed = [d for d in index.manifests if d.media_type in INDEX_TYPES and not d.platform]
+        for inner in [found] if found else unnamed:
+            with contextlib.suppress(*([] if found else [NotFound])):
+                if inner.digest not in seen and (rest := search(inner, depth + 1)):
+                    return (inner, *rest)
+        return None
+
+    return search(top, 1)
+
+
+def _choice(index: Index, platform: Platform) -> Descriptor | None:
+    try:
+        return index.choose(platform)
+    except NoMatchingPlatform:
+        return None
 
 
 def read_document(source: Source, descriptor: Descriptor) -> Manifest | Index:
@@ -335,9 +405,11 @@ def _refuse_artifacts(manifest: Manifest) -> None:
 def _refuse_strangers(image: Image) -> None:
     """Raise `InvalidManifest` unless the index that an image came from lists its manifest."""
     assert image.index is not None
-    index = read_document(image.source, image.index)
-    listed = [d.digest for d in index.manifests] if isinstance(index, Index) else []
-    if image.digest not in listed:
+
+    def listed(index: Index) -> Descriptor | None:
+        return next((d for d in index.manifests if d.digest == image.digest), None)
+
+    if _way(image.source, image.index, listed) is None:
         raise document.refused(
             f"the index {image.index.digest} does not list the manifest {image.digest}"
         )
