@@ -92,9 +92,9 @@ class Mount(View):
     @call
     def write(self, path: str, data: bytes, append: bool = False, mode: int = 0o644) -> None:
         """Write all of a file, or to its end; one that is not there is made with that mode."""
-        inode = self._open(path, True, False, not append, mode)
+        dentry = self._open(path, True, False, not append, mode)
         if data:
-            self._refill(inode, inode.read() + data)
+            self._refill(dentry, self.overlay.up(dentry).read() + data)
 
     @call
     def truncate(self, path: str, size: int = 0) -> None:
@@ -107,19 +107,20 @@ class Mount(View):
         inode = self.overlay.up(dentry)
         before = inode.mtime_ns
         unchanged = size == inode.size == 0
-        self._refill(inode, inode.read()[:size].ljust(size, b"\0"))
+        self._refill(dentry, inode.read()[:size].ljust(size, b"\0"))
         if unchanged:  # tmpfs, unlike ext4, leaves an empty file its time
             inode.mtime_ns = before
 
-    def _open(self, path: str, create: bool, exclusive: bool, truncate: bool, mode: int) -> Inode:
-        """The inode in upper of a file that is opened for writing."""
+    def _open(self, path: str, create: bool, exclusive: bool, truncate: bool, mode: int) -> Dentry:
+        """A file that is opened for writing, now in upper."""
         walk = Walk(self.overlay, path, creating=create)
         found = walk.find(follow=not (create and exclusive))
         inode = found.inode
         if inode is None:
             if not create:
                 fail(errno.ENOENT, path)
-            return self._make(found.dentry, Inode(Kind.FILE, mode & 0o7777))
+            self._make(found.dentry, Inode(Kind.FILE, mode & 0o7777))
+            return found.dentry
         if create and exclusive:
             fail(errno.EEXIST, path)
         if inode.is_dir:
@@ -128,13 +129,15 @@ class Mount(View):
             fail(errno.ENOTDIR, path)
         if inode.kind is not Kind.FILE:
             fail(errno.ENXIO, path)
-        inode = self.overlay.up(found.dentry, content=not truncate)
+        self.overlay.up(found.dentry, content=not truncate)
         if truncate:
-            self._refill(inode, b"")
-        return inode
+            self._refill(found.dentry, b"")
+        return found.dentry
 
-    def _refill(self, inode: Inode, content: bytes) -> None:
+    def _refill(self, dentry: Dentry, content: bytes) -> None:
+        inode = self.overlay.up(dentry)
         inode.fill(content)
+        self.overlay.note("written", dentry)
         inode.mtime_ns = self.overlay.clock()
         if self.rootless:
             _drop_set_id(inode)
@@ -231,7 +234,7 @@ class Mount(View):
             fail(errno.ENOENT, path)
         return found.dentry
 
-    def _make(self, dentry: Dentry, inode: Inode) -> Inode:
+    def _make(self, dentry: Dentry, inode: Inode) -> None:
         """Make a new inode, now; in a set-group-ID directory it gets that group."""
         assert dentry.parent
         above = dentry.parent.inode
@@ -241,7 +244,6 @@ class Mount(View):
             inode.mode |= stat.S_ISGID if inode.is_dir else 0
         inode.mtime_ns = self.overlay.clock()
         self.overlay.make(dentry, inode)
-        return inode
 
     # Attributes
 

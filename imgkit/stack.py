@@ -45,6 +45,9 @@ class _Plant:
     def tree(self) -> Inode:
         gone = self._hidden(self.layer.whiteouts)
         opaque = self._hidden(self.layer.opaques)
+        if "" in opaque:  # overlayfs takes no notice of an opaque root
+            opaque.remove("")
+            gone |= set(self.merged.children)
         apply(self.layer, self.number, self.merged, self.past)
         root = self._inode(self.merged)
         for path in sorted(opaque):

@@ -1,0 +1,216 @@
+"""The simulated mount by itself: what it tells of its work, and how it meets layers."""
+
+from __future__ import annotations
+
+import errno
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from overlays import Call, Stack, sequences, stacks
+from trees import file as file_entry
+from trees import folder as folder_entry
+from trees import hardlink, layer_of
+from trees import symlink as symlink_entry
+
+from imgkit.entry import Entry, Kind
+from imgkit.facts import GHOST, of_tree, of_union, to_tree
+from imgkit.inode import Inode, file, symlink, tree
+from imgkit.layer import OPAQUE, Layer
+from imgkit.mount import Mount, Step
+from imgkit.overlay import Overlay
+from imgkit.stack import stack
+
+OWNERS: Final = (0,)
+
+LOOKUPS: Final[dict[str, list[tuple[int, str, bool]]]] = {
+    "top": [(3, "nothing", True), (2, "file", False)],
+    "gone": [(3, "nothing", True), (2, "nothing", True), (1, "whiteout", False)],
+    "never": [(layer, "nothing", True) for layer in (3, 2, 1, 0)],
+    "d": [*((n, "nothing", True) for n in (3, 2)), *((n, "directory", True) for n in (1, 0))],
+    "o": [(3, "nothing", True), (2, "nothing", True), (1, "opaque directory", False)],
+}
+"""What each layer has when it is asked for a path, and whether the search goes on; 3 is upper."""
+
+
+def three() -> Mount:
+    """A mount of three layers."""
+    marked = tree({"new": b""})
+    marked.xattrs["trusted.overlay.opaque"] = b"y"
+    return Mount(
+        [
+            tree({"gone": b"0", "d/a": b"0", "o/a": b"0"}),
+            tree({"gone": None, "d/b": b"1", "o": marked}),
+            tree({"top": b"2"}),
+        ]
+    )
+
+
+@pytest.mark.parametrize("path", LOOKUPS)
+def test_lookup_is_told(path: str) -> None:
+    """The trace names each layer that was asked, from the top, and why it went on or stopped."""
+    trace = three().lookup(path)
+    assert [(ask.layer, ask.found, ask.goes_on) for ask in trace] == LOOKUPS[path]
+    assert all(ask.path == f"/{path}" and ask.why for ask in trace)
+
+
+def test_steps_tell_what_changed() -> None:
+    """Each call is a step: arguments, answer or errno, what changed in upper, bytes copied."""
+    steps: list[Step] = []
+    mount = Mount([tree({"d/f": b"hello"})], steps=steps)
+    mount.write("d/f", b"!", append=True)
+    with pytest.raises(OSError, match="/gone"):
+        mount.unlink("/gone")
+    mount.unlink("d/f")
+    assert [(step.call, step.errno, step.copied) for step in steps] == [
+        ("write", 0, 5),
+        ("unlink", errno.ENOENT, 0),
+        ("unlink", 0, 0),
+    ]
+    assert [tuple(effect) for effect in steps[0].effects] == [
+        ("copied up", "/d", 0),
+        ("copied up", "/d/f", 5),
+        ("written", "/d/f", 0),
+    ]
+    assert [effect.what for effect in steps[2].effects] == ["whiteout"]
+    assert mount.copied == 5
+    assert str(steps[1]) == "unlink('/gone') ENOENT"
+
+
+@pytest.mark.parametrize(
+    ("call", "copied"),
+    [
+        (Call("write", ("f", b"!", True)), 5),
+        (Call("open", ("f",)), 5),
+        (Call("chmod", ("f", 0o600)), 5),
+        (Call("truncate", ("f", 0)), 5),
+        (Call("write", ("f", b"new")), 0),
+        (Call("unlink", ("f",)), 0),
+        (Call("read", ("f",)), 0),
+    ],
+    ids=repr,
+)
+def test_cost_of_copy_up(call: Call, copied: int) -> None:
+    """All content is copied, whatever is changed of it; none if it is opened to be replaced."""
+    mount = Mount([tree({"f": b"hello"})])
+    getattr(mount, call.name)(*call.args)
+    assert mount.copied == copied
+
+
+BASE: Final = (
+    folder_entry("d"),
+    file_entry("d/old", b"old"),
+    file_entry("f", b"f"),
+    folder_entry("real"),
+    symlink_entry("lnk", "real"),
+)
+LAYERS: Final[dict[str, tuple[tuple[Entry, bytes], ...]]] = {
+    "files": (file_entry("d/new", b"new"), file_entry("g", b"g")),
+    "whiteouts": (file_entry("d/.wh.old"), file_entry(".wh.f")),
+    "whiteout and directory": (file_entry(".wh.d"), folder_entry("d"), file_entry("d/new")),
+    "whiteout, directory implied": (file_entry(".wh.d"), file_entry("d/new")),
+    "opaque": (folder_entry("d"), file_entry("d/new", b"new"), file_entry(f"d/{OPAQUE}")),
+    "opaque root": (file_entry("new"), file_entry(OPAQUE)),
+    "whiteout of nothing": (file_entry("no/such/.wh.f"), file_entry(".wh.none")),
+    "through a symlink": (file_entry("lnk/w", b"w"),),
+    "hard link to a lower file": (hardlink("h", "f"),),
+    "hard links": (file_entry("one", b"1"), hardlink("two", "one")),
+    "file to directory": (folder_entry("f"), file_entry("f/in", b"in")),
+    "directory to file": (file_entry("d", b"file"),),
+    "attributes": (folder_entry("d", 0o700),),
+}
+
+
+def shown(overlay: Overlay) -> dict[str, tuple[str, int, bytes]]:
+    """Every path of the merged layers: kind, mode and content."""
+    return {
+        node.path: (
+            node.kind.value,
+            node.inode.entry.mode,
+            overlay.read(node.path) if node.kind is Kind.FILE else b"",
+        )
+        for node in overlay
+    }
+
+
+def facts(mount: Mount) -> dict[str, tuple[str, int, bytes]]:
+    """The same of a mount."""
+    found = of_union(mount.overlay)
+    return {path: (fact.kind, fact.mode, fact.content) for path, fact in found.items() if path}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_as_trees(name: str) -> None:
+    """Layers each as a tree of its own, merged as the kernel does, show what `Overlay` shows."""
+    layers = [layer_of(*BASE), layer_of(*LAYERS[name])]
+    assert facts(Mount(layers)) == shown(Overlay(layers))
+
+
+def test_layers_make_one_tree_each() -> None:
+    """The tree of a layer has what that layer has; a hard link to a lower file is a file in it."""
+    below, above = stack([layer_of(*BASE), layer_of(hardlink("h", "f"), file_entry(".wh.d"))])
+    assert set(below.children) == {"d", "f", "real", "lnk"}
+    assert {path: str(fact) for path, fact in of_tree(above).items() if path} == {
+        "d": "whiteout",
+        "h": "file 0644 'f'",
+    }
+
+
+@given(stacks(OWNERS, redirect=False), sequences(OWNERS), st.booleans())
+def test_changes_as_a_layer(given_stack: Stack, sequence: list[Call], redirect_dir: bool) -> None:
+    """The entries of upper, applied as a layer upon those below, give what the mount shows."""
+    lowers = [_as_layer(lower) for lower in given_stack.lowers]
+    mount = Mount(lowers, redirect_dir=redirect_dir)
+    _run(mount, sequence)
+    committed = Overlay([*lowers, layer_of(*mount.upper_entries())])
+    assert facts(mount) == shown(committed)
+
+
+@given(stacks(OWNERS), sequences(OWNERS))
+def test_changes_in_short(given_stack: Stack, sequence: list[Call]) -> None:
+    """What is listed as added is new, what is deleted is gone, and all else is as it was."""
+    mount = Mount(given_stack.lowers)
+    before = _there(mount)
+    _run(mount, sequence)
+    after = _there(mount)
+    changes = {path[1:]: what for what, path in mount.changes()}
+    assert {path for path in after - before if changes.get(path) != "A"} == set()
+    gone = {path for path in before - after if path.rpartition("/")[0] in after}
+    assert {path for path in gone if changes.get(path) != "D"} == set()
+
+
+def _as_layer(root: Inode) -> Layer:
+    """A layer with what a tree shows by itself; whiteouts and marks are left out."""
+    kept = {path: fact for path, fact in of_tree(root).items() if fact.kind != "whiteout"}
+    plain = to_tree({path: fact._replace(xattrs=()) for path, fact in kept.items()})
+    return layer_of(*Mount([], plain).upper_entries())
+
+
+def _there(mount: Mount) -> set[str]:
+    return {path for path, fact in of_union(mount.overlay).items() if fact.kind != GHOST}
+
+
+def _run(mount: Mount, sequence: list[Call]) -> None:
+    for call in sequence:
+        picked = call.on(of_union(mount.overlay))
+        try:
+            getattr(mount, picked.name)(*picked.args, **picked.options)
+        except OSError:
+            continue
+
+
+def test_upper_given_is_used() -> None:
+    """A mount that starts with an upper tree goes on with it, as a stopped container does."""
+    first = Mount([tree({"f": b"1"})])
+    first.write("g", b"2")
+    again = Mount(first.lowers, first.upper)
+    assert again.readdir("/") == ["f", "g"]
+    assert again.upper is first.upper
+
+
+def test_facts_and_trees() -> None:
+    """A tree made from facts has those facts, hard links included."""
+    twin = file(b"1")
+    root = tree({"a/one": twin, "two": twin, "l": symlink("two"), "gone": None})
+    assert of_tree(to_tree(of_tree(root))) == of_tree(root)
