@@ -11,92 +11,40 @@ that nothing runs. What Docker refuses is refused in Docker's words.
 from __future__ import annotations
 
 import gzip
-import io
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from imgkit import launch, tar, units
+from imgkit import launch, tar
 from imgkit.config import Config, History
 from imgkit.digest import Digest
 from imgkit.draft import Draft, moment
 from imgkit.errors import CannotRun, ContainerError, ExecFailed
 from imgkit.image import Image
-from imgkit.inode import Inode, folder, symlink, tree
+from imgkit.inode import Inode
 from imgkit.layer import Layer
 from imgkit.manifest import OCI_CONFIG, OCI_LAYER, Manifest
 from imgkit.mount import Mount
 from imgkit.process import Process
+from imgkit.record import EXITED, REMOVED, RUNNING, ContainerRecord, init_layer, nanoseconds
 from imgkit.reference import Reference
 from imgkit.shell import Finished, Shell
 from imgkit.stack import stack
 from imgkit.store import Store
 
-CREATED: Final = "created"
-RUNNING: Final = "running"
-EXITED: Final = "exited"
-REMOVED: Final = "removed"
-
 Clock = Callable[[], datetime]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EMPTY_TAR: Final = bytes(1024)
-
-
-@dataclass(slots=True)
-class Record:
-    """What is kept of a container besides its writable layer. Times are RFC 3339."""
-
-    id: str
-    name: str
-    image: str
-    """What it was made from, as it was asked for."""
-    manifest: dict[str, Any]
-    """The descriptor of the image's manifest."""
-    config: str
-    """The digest of the image's config."""
-    entrypoint: list[str]
-    cmd: list[str]
-    env: list[str]
-    workdir: str
-    user: str
-    interactive: bool
-    created: str
-    state: str = CREATED
-    code: int = 0
-    started: str = ""
-    finished: str = ""
-    log: str = ""
-    note: str = ""
-    """Why its program is not run, if it is not."""
-
-    @property
-    def short(self) -> str:
-        """The ID as Docker prints it: 12 digits."""
-        return self.id[:12]
-
-    @property
-    def command(self) -> list[str]:
-        """The program and its arguments."""
-        return [*self.entrypoint, *self.cmd]
-
-    def status(self, now: datetime) -> str:
-        """The column STATUS of `docker ps`."""
-        if self.state == RUNNING:
-            return f"Up {units.duration(_since(self.started, now))}"
-        if self.state == EXITED:
-            return f"Exited ({self.code}) {units.ago(self.finished, now)}"
-        return self.state.capitalize()
 
 
 @dataclass(slots=True, eq=False)
 class Container:
     """One container; every change of its state is kept by `keep`."""
 
-    record: Record
-    img: Image
+    record: ContainerRecord
+    image: Image
     clock: Clock
     keep: Callable[[Container], None] = lambda container: None
     written: Layer | None = None
@@ -104,7 +52,7 @@ class Container:
     mount: Mount = field(init=False)
 
     def __post_init__(self) -> None:
-        lowers: list[Layer | Inode] = [*self.img.layers, _init(self.record)]
+        lowers: list[Layer | Inode] = [*self.image.layers, init_layer(self.record)]
         upper = stack([*lowers, self.written])[-1] if self.written else None
         self.mount = Mount(lowers, upper, clock=lambda: nanoseconds(self.clock()))
 
@@ -283,33 +231,34 @@ class Container:
         config that are to be others.
         """
         self._there()
-        for blob in self.img.manifest.layers:
+        for blob in self.image.manifest.layers:
             if not store.has(blob):
-                with self.img.source.open(blob) as stream:
-                    store.put(blob, io.BytesIO(stream.read()))
-        layers, diff_ids = Draft.of(self.img).layers, self.img.config.diff_ids
+                with self.image.source.open(blob) as stream:
+                    store.put(blob, stream)
+        layers, diff_ids = Draft.of(self.image).layers, self.image.config.diff_ids
         data = self.written_tar()
         if data != _EMPTY_TAR:
             packed = gzip.compress(data, compresslevel=6, mtime=0)
             layers = (*layers, store.put_bytes(packed, f"{OCI_LAYER}+gzip"))
             diff_ids = (*diff_ids, Digest.of(data))
-        created = moment(self.clock())
-        empty = len(layers) == len(self.img.manifest.layers)
-        step = History(" ".join(self.record.cmd), created, message, empty)
-        settings = {**self.img.config.settings, **self._settings(), **(changes or {})}
-        config = Config.make(
-            self.img.config.platform,
-            diff_ids,
-            [*self.img.config.history, step],
-            {key: value for key, value in settings.items() if value},
-            created,
-            author=author or None,
-        )
+        config = self._config(diff_ids, author, message, changes or {})
         store.put_bytes(config.raw, OCI_CONFIG)
         made = Manifest.make(config.descriptor, layers)
         image = Image(store, store.put_bytes(made.raw, made.media_type), reference)
         store.name(reference, image.descriptor, None)
         return image
+
+    def _config(
+        self, diff_ids: Sequence[Digest], author: str, message: str, changes: Mapping[str, Any]
+    ) -> Config:
+        """The config of an image made from this container."""
+        old, created = self.image.config, moment(self.clock())
+        empty = len(diff_ids) == len(old.diff_ids)
+        step = History(" ".join(self.record.cmd), created, message, empty)
+        settings = {**old.settings, **self._settings(), **changes}
+        kept = {key: value for key, value in settings.items() if value}
+        history = [*old.history, step]
+        return Config.make(old.platform, diff_ids, history, kept, created, author=author or None)
 
     def _settings(self) -> dict[str, Any]:
         record = self.record
@@ -320,38 +269,3 @@ class Container:
             "WorkingDir": record.workdir,
             "User": record.user,
         }
-
-
-def nanoseconds(time: datetime) -> int:
-    """Nanoseconds since 1970."""
-    return (time - _EPOCH) // timedelta(microseconds=1) * 1000
-
-
-def _since(text: str, now: datetime) -> float:
-    return (now - datetime.fromisoformat(text)).total_seconds()
-
-
-def _init(record: Record) -> Inode:
-    """What Docker puts between the image and the writable layer of every container (`-init`).
-
-    On a real machine /dev, /proc and /sys are filled by the kernel; here they stay empty.
-    """
-    hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-    root = tree(
-        {
-            ".dockerenv": b"",
-            "dev/pts/": b"",
-            "dev/shm/": b"",
-            "etc/hostname": f"{record.short}\n".encode(),
-            "etc/hosts": hosts.encode(),
-            "etc/mtab": symlink("/proc/mounts"),
-            "etc/resolv.conf": b"",
-            "proc": folder(0o555),
-            "sys": folder(0o555),
-        }
-    )
-    root.children[".dockerenv"].mode = 0o755
-    time = nanoseconds(datetime.fromisoformat(record.created))
-    for inode in [root, *(inode for _, inode in root.walk())]:
-        inode.mtime_ns = time
-    return root

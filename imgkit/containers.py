@@ -1,6 +1,6 @@
 """The containers beside the images of a local repository, so that another process finds them.
 
-HOME/containers/543738fe442e....json    what is kept of a container: `container.Record`
+HOME/containers/543738fe442e....json    what is kept of a container: `record.ContainerRecord`
 HOME/containers/543738fe442e....tar     its writable layer, as the tar of a layer
 """
 
@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Final
 
 from imgkit import document
-from imgkit.container import REMOVED, Clock, Container, Record
+from imgkit.container import Clock, Container
 from imgkit.digest import Digest, VerifyingReader
 from imgkit.draft import moment
 from imgkit.errors import ContainerError
 from imgkit.image import Image
 from imgkit.layer import Layer
 from imgkit.manifest import OCI_LAYER, Descriptor
+from imgkit.record import REMOVED, ContainerRecord
 from imgkit.store import Ingest, Store
 
 NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -87,7 +88,7 @@ class Containers:
         settings = image.config.settings
         program = list(settings.get("Entrypoint") or []) if entrypoint is None else entrypoint
         inherited = settings.get("Cmd") or [] if entrypoint is None else []
-        record = Record(
+        record = ContainerRecord(
             id=self.rng.randbytes(32).hex(),
             name=self._free(name),
             image=image.name.familiar if image.name else str(image.id),
@@ -113,7 +114,7 @@ class Containers:
         written = _layer(path) if path.exists() else None
         return Container(record, image, self.clock, self._keep, written)
 
-    def find(self, text: str) -> Record:
+    def find(self, text: str) -> ContainerRecord:
         """What is kept of a container, by name, ID, or beginning of an ID."""
         records = self.records()
         for record in records:
@@ -128,11 +129,11 @@ class Containers:
             raise ContainerError(f"No such container: {text}", name=text)
         return begins[0]
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[ContainerRecord]:
         """All that are kept, the newest first."""
         return sorted(self._read(), key=lambda record: (record.created, record.id), reverse=True)
 
-    def using(self, digest: Digest) -> list[Record]:
+    def using(self, digest: Digest) -> list[ContainerRecord]:
         """The containers of an image, by the digest of its manifest or config."""
         wanted = str(digest)
         return [r for r in self.records() if wanted in (r.config, r.manifest["digest"])]
@@ -154,9 +155,9 @@ class Containers:
             file.write(data)
             file.move(path)
 
-    def _read(self) -> Iterator[Record]:
+    def _read(self) -> Iterator[ContainerRecord]:
         for path in self.folder.glob("*.json") if self.folder.is_dir() else ():
-            yield Record(**document.load(path.read_bytes(), "container"))
+            yield ContainerRecord(**document.load(path.read_bytes(), "container"))
 
     def _path(self, identity: str, ending: str) -> Path:
         return self.folder / f"{identity}.{ending}"
@@ -183,7 +184,7 @@ class Containers:
         return name
 
 
-def in_use(store: Store, digest: Digest) -> list[Record]:
+def in_use(store: Store, digest: Digest) -> list[ContainerRecord]:
     """The containers that keep an image (its manifest or config digest) from being removed."""
     return Containers(store).using(digest)
 

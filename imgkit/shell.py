@@ -12,18 +12,17 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from imgkit import expand, launch, programs
+from imgkit import expand, launch, programs, redirect
 from imgkit.builtin import BUILTINS, INSIDE, SPECIAL
 from imgkit.entry import decode, encode
 from imgkit.errors import CannotRun, ExecFailed
 from imgkit.grammar import parse
 from imgkit.mount import Mount
-from imgkit.process import Sink, why
+from imgkit.process import why
 from imgkit.script import (
     AndOr,
     BadSyntax,
@@ -32,10 +31,9 @@ from imgkit.script import (
     Group,
     If,
     Pipeline,
-    Redirect,
     Script,
     Simple,
-    unknown,
+    Word,
 )
 from imgkit.session import Exit, Session, Streams
 
@@ -164,8 +162,8 @@ class Shell(Session):
 
     def _command(self, command: Command, streams: Streams) -> int:
         try:
-            streams = self._redirected(command.redirects, streams)
-        except _CannotOpen as error:
+            streams = redirect.redirected(self, command.redirects, self._single, streams)
+        except redirect.CannotOpen as error:
             streams.err(f"sh: {error}\n".encode())
             self.status = 1
             return 1
@@ -205,48 +203,12 @@ class Shell(Session):
         self.status = 0
         return self.script(command.otherwise, streams)
 
-    def _redirected(self, redirects: Sequence[Redirect], streams: Streams) -> Streams:
-        """The streams after `>`, `<` and their like, in their order."""
-        for redirect in redirects:
-            target = expand.single(redirect.word, self)
-            operator, fd = redirect.operator, redirect.fd
-            if operator == "<<":
-                streams = replace(streams, stdin=encode(target))
-            elif operator == "<":
-                streams = replace(streams, stdin=self._opened(target))
-            elif operator == ">&" and target in ("1", "2"):
-                sink = streams.out if target == "1" else streams.err
-                streams = streams.with_sink(fd, sink)
-            elif operator in (">", ">>") and fd in (1, 2):
-                sink = self._created(target, append=operator == ">>")
-                streams = streams.with_sink(fd, sink)
-            else:
-                unknown(f"the redirection `{fd}{operator}{target}`")
-        return streams
-
-    def _opened(self, path: str) -> bytes:
-        try:
-            return self.process("sh").read(path)
-        except OSError as error:
-            raise _CannotOpen(f"can't open {path}: {_why(error)}") from None
-
-    def _created(self, path: str, *, append: bool) -> Sink:
-        """What writes to the end of a file, which is there from now on, empty unless `append`."""
-        process = self.process("sh")
-        where = process.path(path)
-        try:
-            process.write(where, b"", append=append)
-        except OSError as error:
-            said = "nonexistent directory" if error.errno == errno.ENOENT else why(error)
-            raise _CannotOpen(f"can't create {path}: {said}") from None
-        return lambda data: process.write(where, data, append=True)
-
     # -- commands -------------------------------------------------------------------------------
 
     def _simple(self, command: Simple, streams: Streams) -> int:
         self._substituted = 0
         words = expand.fields(command.words, self)
-        values = {name: expand.single(word, self) for name, word in command.assignments}
+        values = {name: self._single(word) for name, word in command.assignments}
         if "x" in self.flags:
             traced = [*(f"{name}={value}" for name, value in values.items()), *words]
             streams.err(encode(f"+ {' '.join(traced)}\n"))
@@ -320,7 +282,7 @@ class Shell(Session):
         try:
             text = self.process("sh", streams).read(args[0]) if args else streams.stdin
         except OSError as error:
-            streams.err(encode(f"sh: can't open {args[0]}: {_why(error)}\n"))
+            streams.err(encode(f"sh: can't open {args[0]}: {redirect.reason(error)}\n"))
             return 2
         return self.interpret(decode(text), replace(streams, stdin=b"") if not args else streams)
 
@@ -339,6 +301,9 @@ class Shell(Session):
         except ExecFailed as error:
             streams.err(encode(f"env: can't execute '{words[count]}': No such file or directory\n"))
             return int(error.code)
+
+    def _single(self, word: Word) -> str:
+        return expand.single(word, self)
 
     def output(self, script: Script) -> str:
         """What a script prints; its errors go where the shell's go."""
@@ -363,11 +328,3 @@ class Shell(Session):
             streams.err(encode(f"sh: .: can't open '{words[-1]}': {why(error)}\n"))
             raise Exit(2) from None
         return self.interpret(text, streams)
-
-
-def _why(error: OSError) -> str:
-    return "no such file" if error.errno == errno.ENOENT else why(error)
-
-
-class _CannotOpen(Exception):
-    """A redirection could not be made; says what the shell says."""

@@ -15,10 +15,11 @@ from docker_engine import Docker, docker
 from images import add_image
 
 from imgkit import samples
-from imgkit.container import CREATED, EXITED, REMOVED, RUNNING, Container
+from imgkit.container import Container
 from imgkit.containers import ADJECTIVES, NOUNS, Containers, in_use
 from imgkit.errors import CannotRun, ContainerError, ExecFailed
 from imgkit.image import Image, copy, verify
+from imgkit.record import CREATED, EXITED, REMOVED, RUNNING
 from imgkit.reference import Reference
 from imgkit.store import Store
 
