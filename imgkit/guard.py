@@ -82,6 +82,8 @@ class Guard:
         if not self.users or given is None or given.type != "basic":
             return None
         name, password = str(given.username), str(given.password)
+        if not name and not password:
+            return None  # what skopeo shows for want of a password
         known = self.users.get(name, "")
         if name in self.users and hmac.compare_digest(known.encode(), password.encode()):
             return name

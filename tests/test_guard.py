@@ -77,7 +77,7 @@ def test_who_may_do_what(
     registry.close()
 
 
-@pytest.mark.parametrize("user", [("ada", "wrong"), ("eve", ""), ("", ""), ("ada", "")])
+@pytest.mark.parametrize("user", [("ada", "wrong"), ("eve", ""), ("", "x"), ("ada", "")])
 def test_a_wrong_password(tmp_path: Path, user: Any) -> None:
     """It gets no token, not even for what everybody may do, and opens nothing by itself."""
     for basic in (False, True):
@@ -89,6 +89,13 @@ def test_a_wrong_password(tmp_path: Path, user: Any) -> None:
     _, asker = guarded(tmp_path / "again")
     answer = login(asker, user, "repository:library/redis:pull")
     assert (answer.status_code, codes(answer)) == (401, ["UNAUTHORIZED"])
+
+
+def test_an_empty_password_is_none(tmp_path: Path) -> None:
+    """No name and no password, shown all the same, are nobody: who may pull what is open."""
+    _, asker = guarded(tmp_path, basic=True)
+    assert asker.get(f"{REDIS}/manifests/7", auth=("", "")).status_code == 200
+    assert asker.get(f"{SECRET}/manifests/1", auth=("", "")).status_code == 401
 
 
 def test_basic_is_announced(tmp_path: Path) -> None:
