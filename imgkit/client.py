@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -53,13 +53,15 @@ class Client(Wire):
 
     `mirror` is the address of a registry that answers for all others (the embedded one, say); it
     is told which one was meant (`?ns=docker.io`). Registries named with a port, or `localhost`,
-    are always asked themselves. Blobs are sent at once, or in pieces of `piece` bytes.
+    are always asked themselves. Blobs are sent at once, or in pieces of `piece` bytes. Registries
+    are asked over https, but for those on this machine and those named in `plain`.
     """
 
     def __init__(
         self,
         *,
         piece: int | None = None,
+        plain: Collection[str] = (),
         session: requests.Session | None = None,
         mirror: str | None = None,
         credentials: Credentials | None = None,
@@ -69,6 +71,7 @@ class Client(Wire):
     ) -> None:
         super().__init__(session, patience=patience, on_exchange=on_exchange, on_wait=on_wait)
         self.piece = piece
+        self.plain = frozenset(plain)
         self.mirror = mirror
         self.credentials = credentials or Credentials()
 
@@ -90,7 +93,8 @@ class Repository:
         self.siblings: tuple[str, ...] = ()
         self._mirrored = client.mirror is not None and not asks_itself(self.domain)
         host = origins.origin(f"http://{reference.registry_host}")[1]
-        scheme = "http" if origins.is_loopback(host) else "https"
+        plain = origins.is_loopback(host) or self.domain in client.plain
+        scheme = "http" if plain else "https"
         own = f"{scheme}://{reference.registry_host}"
         self.base = (client.mirror or own).rstrip("/") if self._mirrored else own
         self.access = Access(client, self.base, f"{self.domain}/{self.path}", self._login)

@@ -117,7 +117,10 @@ class Unauthorized(RegistryError):
 
 
 class RateLimited(RegistryError):
-    """The registry was asked too often. Facts: also `retry_after` (seconds, or None)."""
+    """The registry was asked too often.
+
+    Facts: also `retry_after` (seconds), `limit` and `remaining` (requests); None if not said.
+    """
 
 
 class Unreachable(RegistryError):

@@ -285,6 +285,58 @@ def test_only_this_machine_is_asked_over_http(name: str, base: str) -> None:
     assert Client().repository(Reference.parse(name)).base == base
 
 
+def test_another_machine_is_asked_over_http_by_name_only() -> None:
+    """Whoever wants http to another machine names that registry, with its port."""
+    client = Client(plain=["box.example:5000"])
+    for name, base in (
+        ("box.example:5000/a", "http://box.example:5000"),
+        ("box.example/a", "https://box.example"),
+        ("box.example:5001/a", "https://box.example:5001"),
+    ):
+        assert client.repository(Reference.parse(name)).base == base
+
+
+WEATHER: list[tuple[Fault, type[ImgkitError] | None]] = [
+    (Fault("drop", "/blobs/"), None),
+    (Fault("drop", "/blobs/", at=0), None),
+    (Fault("drop", "/blobs/", at=0, times=3), None),
+    (Fault("drop", "/blobs/", at=0, times=40), Unreachable),
+    (Fault("drop", "/manifests/latest"), None),
+    (Fault("truncate", "/blobs/", times=2), None),
+    (Fault("truncate", "/manifests/latest"), None),
+    (Fault("digest", "/manifests/latest"), None),
+    (Fault("slow", "/blobs/", rate=1 << 20), None),
+    (Fault("stall", "/blobs/", seconds=0.05), None),
+    (Fault("status", "/blobs/", status=503, times=3), None),
+    (Fault("status", "/blobs/", status=429, times=3), None),
+    (Fault("status", "/blobs/", status=429, retry_after=None), None),
+    (Fault("status", "/blobs/", status=429, retry_after="600"), RateLimited),
+    (Fault("status", "/token", status=503), None),
+    (Fault("expired", "/blobs/", times=2), None),
+    (Fault("redirect", "/blobs/", times=3), None),
+    (Fault("redirect", "/blobs/", to="https://10.0.0.1/x"), RegistryError),
+    (Fault("redirect", "/manifests/latest"), None),
+]
+
+
+@pytest.mark.parametrize(("fault", "error"), WEATHER)
+def test_every_fault_of_the_registry(
+    bench: Bench, fault: Fault, error: type[ImgkitError] | None
+) -> None:
+    """What passes is survived, what stays is an error; the repository is sound either way."""
+    add_image(bench.remote, "app", [BASE, {"app": b"x" * 100}])
+    bench.registry.faults.append(fault)
+    if error is None:
+        bench.pull("app")
+    else:
+        with pytest.raises(error):
+            bench.pull("app")
+        assert bench.local.records() == []
+        bench.registry.faults.clear()
+        bench.pull("app")
+    assert verify(bench.local.image("app")) == []
+
+
 def test_nobody_there(tmp_path: Path) -> None:
     """A port where nothing listens is one sentence with the address in it."""
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1"):
