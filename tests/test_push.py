@@ -294,3 +294,25 @@ def test_an_upload_led_astray(
     assert isinstance(found, error)
     assert words in str(found)
     assert evil == []
+
+
+@pytest.mark.parametrize("basic", [True, False])
+def test_only_who_may_write_does(tmp_path: Path, basic: bool) -> None:
+    """With users, by token or by password: no login, or a wrong one, is refused."""
+    local = Store(tmp_path / "local")
+    add_image(local, "app")
+    registry = Registry([Store(tmp_path / "remote")], users={"me": "hunter2"}, basic=basic)
+    with transport.serve(registry) as served:
+        name = Reference.parse(f"{served.host}/team/app:latest")
+        local.name(name, local.image("app").descriptor, None)
+        for login, right in ((None, False), (Login("me", "wrong"), False), (LOGIN, True)):
+            credentials = Credentials({served.host: login} if login else {})
+            client = Client(credentials=credentials, patience=hurried())
+            if right:
+                copy(local, client.repository(name), name)
+                assert client.repository(name).tags() == ["latest"]
+            else:
+                with pytest.raises(Unauthorized) as caught:
+                    copy(local, client.repository(name), name)
+                assert "wrong" not in str(caught.value)
+            client.session.close()
