@@ -8,20 +8,25 @@ import random
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from docker_engine import Docker, docker
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imgkit import samples, shell
+from imgkit.builtin import BUILTINS
 from imgkit.containers import Containers
 from imgkit.errors import CannotRun, ExecFailed
 from imgkit.grammar import parse
 from imgkit.image import Image
 from imgkit.inode import Inode, file, symlink, tree
 from imgkit.mount import Mount
+from imgkit.programs import PROGRAMS
 from imgkit.script import BadSyntax
 from imgkit.store import Store
 
@@ -346,3 +351,80 @@ def test_packages_refuse(line: str) -> None:
     place = Mount(samples.image("alpine" if "apk" in line else "debian:bookworm-slim").layers)
     assert shell.run(place, line).code == 1
     assert place.changes() == []
+
+
+TOKENS: Final = [
+    "'",
+    '"',
+    "\\",
+    "$",
+    "$A",
+    "${A:-b}",
+    "$(",
+    "`",
+    ")",
+    "(",
+    "{",
+    "}",
+    ";",
+    "&&",
+    "||",
+    "|",
+]
+TOKENS += [
+    "!",
+    "\n",
+    "#",
+    "if",
+    "then",
+    "fi",
+    "for",
+    "in",
+    "do",
+    "done",
+    "x",
+    "/f",
+    "/etc",
+    "*",
+    "[",
+]
+TOKENS += [
+    "]",
+    "-r",
+    "-l",
+    "-a",
+    "-n",
+    "-c",
+    "1",
+    ">",
+    ">>",
+    "<",
+    "2>&1",
+    "<<EOF",
+    "EOF",
+    "A=1",
+    "~",
+]
+TOKENS += [
+    "..",
+    "/",
+    "--",
+    "''",
+    "%s",
+    "755",
+    "u+x",
+    "root",
+    "/no/x",
+    "-name",
+    "-type",
+    "s/a/b/",
+    ".",
+]
+TOKENS += [*PROGRAMS, *BUILTINS, "sh", "busybox"]
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=9).map(" ".join), st.sampled_from(["", "ann"]))
+def test_no_line_breaks_it(line: str, user: str) -> None:
+    """Whatever is typed, it ends with an exit code or with a refusal in words."""
+    with suppress(CannotRun, ExecFailed):
+        assert 0 <= shell.run(mount(), line, user=user).code <= 255

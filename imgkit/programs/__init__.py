@@ -13,6 +13,7 @@ from typing import Final
 from imgkit.process import Process, why
 from imgkit.programs import (
     copying,
+    editing,
     files,
     grep,
     listing,
@@ -36,6 +37,7 @@ PROGRAMS: Final[Mapping[str, Program]] = MappingProxyType(
         "chmod": modes.chmod,
         "chown": modes.chown,
         "cp": copying.cp,
+        "cut": editing.cut,
         "date": system.date,
         "dirname": system.dirname,
         "du": searching.du,
@@ -58,6 +60,8 @@ PROGRAMS: Final[Mapping[str, Program]] = MappingProxyType(
         "realpath": searching.realpath,
         "rm": files.rm,
         "rmdir": files.rmdir,
+        "sed": editing.sed,
+        "seq": editing.seq,
         "sleep": system.sleep,
         "sort": text.sort,
         "stat": listing.stat,
@@ -65,6 +69,7 @@ PROGRAMS: Final[Mapping[str, Program]] = MappingProxyType(
         "tee": text.tee,
         "test": system.test,
         "touch": files.touch,
+        "tr": editing.tr,
         "true": system.true,
         "truncate": files.truncate,
         "uname": system.uname,
