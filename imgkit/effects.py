@@ -67,7 +67,8 @@ class State:
 
     @property
     def workdir(self) -> str:
-        return str(self.settings.get("WorkingDir") or "/")
+        """Where commands run and relative paths begin."""
+        return posixpath.normpath(self.settings.get("WorkingDir") or "/")
 
     def expand(self, word: str) -> str:
         """A word with its variables put in."""
@@ -125,7 +126,9 @@ def _workdir(state: State, step: Instruction) -> str:
     place = state.expand(step.argument)
     if not place:
         _fail(step, "cannot normalize nothing. Name a directory.")
-    state.settings["WorkingDir"] = posixpath.normpath(posixpath.join("/", state.workdir, place))
+    if not place.startswith("/"):
+        place = posixpath.normpath(posixpath.join(state.workdir, place))
+    state.settings["WorkingDir"] = place
     return f"WORKDIR {state.settings['WorkingDir']}"
 
 

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
+from conftest import NIGHTLY
 from docker_engine import Docker, docker
 from test_build import IGNORED, PATHS, REFUSED
 from test_dockerfile import BAD, BAD_WORDS, WORDS
@@ -80,7 +82,7 @@ CMD sleep
 
 FILES: Final = r"""
 FROM alpine:3.18
-WORKDIR /app
+WORKDIR /app/
 WORKDIR sub
 WORKDIR /etc
 COPY a.txt .
@@ -161,7 +163,7 @@ def entries(tar: bytes, timeless: bool) -> dict[str, File]:
             data = archive.extractfile(member).read() if member.isreg() else b""  # type: ignore[union-attr]
             found[member.name] = File(
                 member.type.decode(),
-                member.mode & 0o7777,
+                0 if ".wh." in member.name else member.mode & 0o7777,
                 (member.uid, member.gid),
                 data,
                 member.linkname,
@@ -389,3 +391,76 @@ def test_buildkit_tells_it_so(
     assert [
         (re.sub(r"^(ARG \w+)=.*", r"\1", text), empty) for text, empty in told(ours.config)
     ] == [(re.sub(r"^(ARG \w+)=.*", r"\1", text), empty) for text, empty in told(theirs)]
+
+
+def test_docker_runs_what_we_built(docker: Docker, store: Store, shared_images: Path) -> None:
+    """An image that we made is one to Docker, which shows the same files in it."""
+    add_base(store, shared_images, docker)
+    text = f"{DOCUMENTS}RUN rm -r /srv && mkdir /srv && echo new > /srv/new && rm /etc/motd"
+    built = build(text, {}, store, tag="app")
+    docker.load(f"{store.home}:docker.io/library/app:latest", "app:ours")
+    command = "cat /file1 /file2; ls /srv; ls /etc"
+    done = docker.run("run", "--rm", "--network=none", "app:ours", "sh", "-c", command)
+    etc = built.image.overlay.listdir("/etc")
+    made = {"hostname", "hosts", "mtab", "resolv.conf"}  # by Docker, in every container
+    shown = done.stdout.split()
+    assert shown[:3] == ["hello", "world", "new"]
+    assert set(shown[3:]) - made == set(etc) - made
+    assert "motd" not in shown
+
+
+SET_UP: Final = (
+    "RUN mkdir -p /w/a/b /w/c && echo f > /w/f && ln -s a /w/l && ln -s /w/c /w/la "
+    "&& chmod 700 /w/c && ln -s f /w/lf\n"
+)
+GOALS: Final = (
+    *("/w/", "/w/a", "/w/b", "/w/l", "/w/l/x", "/w/l/", "/w/la", "/w/la/q", "/w/a/b/c", "/w/f"),
+    *("/n/", "/n", "rel", "rel/", "/"),
+)
+
+
+@pytest.mark.parametrize("seed", range(60 if NIGHTLY else 3))
+def test_random_copies(
+    seed: int, docker: Docker, store: Store, shared_images: Path, tmp_path: Path
+) -> None:
+    """Whatever is copied onto whatever: the same layers, or both refuse."""
+    add_base(store, shared_images, docker)
+    dice = random.Random(seed)
+    folder = tmp_path / "context"
+    folder.mkdir()
+    paths = [*_random_tree(dice, folder), "*", ".", "?", "*.txt", "a/*"]
+    text = f"FROM alpine:3.18\n{SET_UP}WORKDIR {dice.choice(['/w/', '/w/l', '/k/j'])}\n"
+    for _ in range(dice.randint(1, 4)):
+        sources = " ".join(dice.sample(paths, dice.choice([1, 1, 2])))
+        flag = dice.choice(["", "", "--chown=5:6 "])
+        text += f"{dice.choice(['COPY', 'ADD'])} {flag}{sources} {dice.choice(GOALS)}\n"
+    (folder / "Dockerfile").write_text(text)
+    options = ("build", "--no-cache", "--network=none", "-t", "built", folder)
+    if docker.run(*options, check=False).returncode:
+        with pytest.raises(ImgkitError):
+            build(text, folder, store)
+        return
+    ours, theirs = by_us(build(text, folder, store).image), saved(docker)
+    assert told(ours.config) == told(theirs.config), text
+    for our, their in list(zip(ours.tars, theirs.tars, strict=True))[1:]:
+        assert entries(our, True) == entries(their, True), text
+
+
+def _random_tree(dice: random.Random, folder: Path) -> list[str]:
+    """Paths of a few files, directories and symlinks that were made there."""
+    folders = [folder]
+    for _ in range(dice.randint(3, 9)):
+        path = dice.choice(folders) / dice.choice(["a", "b", "c", "d.txt", "e.txt"])
+        if path.exists() or path.is_symlink():
+            continue
+        kind = dice.random()
+        if kind < 0.35:
+            path.mkdir()
+            path.chmod(dice.choice([0o755, 0o700, 0o1777]))
+            folders.append(path)
+        elif kind < 0.8:
+            path.write_text(path.name * dice.randint(0, 3))
+            path.chmod(dice.choice([0o644, 0o755, 0o600, 0o4711, 0o2755]))
+        else:
+            path.symlink_to(dice.choice(["../Dockerfile", "/Dockerfile", "nope", "../nope"]))
+    return [str(path.relative_to(folder)) for path in sorted(folder.rglob("*"))]
