@@ -12,7 +12,7 @@ registry does the same, by files that it calls links.) Beside the blobs, in the 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -101,18 +101,24 @@ class Repositories:
 
     def _lead_to(self, top: Digest) -> frozenset[Digest]:
         """The digests that a manifest or index leads to, its own among them."""
-        if top not in self._led_to:
-            self._led_to[top] = frozenset(self._walk(top))
-        return self._led_to[top]
+        if top in self._led_to:
+            return self._led_to[top]
+        found = self._walk(top)
+        if all(self.place(digest) for digest in found):  # else more may come, and lead further
+            self._led_to[top] = found
+        return found
 
-    def _walk(self, top: Digest) -> Iterator[Digest]:
-        yield top
-        found = self._parsed(top)
-        if isinstance(found, Index):
-            for child in found.manifests:
-                yield from self._walk(child.digest)
-        elif found is not None:
-            yield from (child.digest for child in found.children)
+    def _walk(self, top: Digest) -> frozenset[Digest]:
+        seen, waiting = {top}, [top]
+        while waiting:
+            found = self._parsed(waiting.pop())
+            if isinstance(found, Index):
+                children = {child.digest for child in found.manifests} - seen
+                waiting += children
+                seen |= children
+            elif found is not None:
+                seen |= {child.digest for child in found.children}
+        return frozenset(seen)
 
     # -- referrers ----------------------------------------------------------------------------
 

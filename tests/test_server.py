@@ -404,6 +404,39 @@ def test_what_is_no_manifest(asker: Asker, raw: bytes, media_type: str, status: 
     assert asker.get(f"{REDIS}/manifests/bad").status_code == 404
 
 
+def test_a_push_to_a_mirrored_registry(asker: Asker, store: Store) -> None:
+    """With `ns`, every address that is answered leads to the repository of that registry."""
+    begun = asker.post("/v2/a/b/blobs/uploads/?ns=ghcr.io")
+    sent = asker.patch(begun.headers["Location"], data=b"x")
+    done = asker.put(sent.headers["Location"], params={"digest": Digest.of(b"x")})
+    assert (done.status_code, asker.get(done.headers["Location"]).content) == (201, b"x")
+    assert asker.get(f"/v2/a/b/blobs/{Digest.of(b'x')}").status_code == 404
+
+
+def test_what_can_only_be_read_stays(tmp_path: Path) -> None:
+    """A tag of a read-only store is not deleted, and the answer says so."""
+    fill(Store(tmp_path / "samples"), "redis:7")
+    samples = Store(tmp_path / "samples", read_only=True)
+    with (
+        serve(Registry([Store(tmp_path / "own"), samples], auth=False)) as served,
+        Asker(served.url) as asker,
+    ):
+        answer = asker.delete(f"{REDIS}/manifests/7")
+        assert (answer.status_code, codes(answer)) == (405, ["UNSUPPORTED"])
+        assert asker.get(f"{REDIS}/manifests/7").status_code == 200
+
+
+def test_an_index_of_itself_many_times(asker: Asker, store: Store) -> None:
+    """Forty indexes, each listing the one below twice, are looked at once each."""
+    below = fill(store).descriptor
+    for _ in range(40):
+        index = Index.make([below, below])
+        below = store.put_bytes(index.raw, index.media_type)
+    store.name(Reference.parse("redis:deep"), below, None)
+    assert asker.get(f"{REDIS}/blobs/{NOWHERE}").status_code == 404
+    assert asker.get(f"{REDIS}/blobs/{Digest.of(LAYER)}").status_code == 200
+
+
 def test_a_blob_is_mounted(store: Store) -> None:
     """A blob of another repository need not be sent again, if the token can read it there."""
     fill(store, "redis:7")
