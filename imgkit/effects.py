@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from imgkit import golang, variables
-from imgkit.errors import BuildFailed, InvalidDockerfile
+from imgkit.errors import BuildFailed
 from imgkit.instruction import Instruction
 
 PATH: Final = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -85,15 +85,7 @@ def change(state: State, step: Instruction) -> str:
 
     Raises `BuildFailed`, or `InvalidDockerfile` where a variable cannot be put in.
     """
-    try:
-        return _CHANGES[step.verb](state, step)
-    except InvalidDockerfile as error:
-        raise InvalidDockerfile(
-            f"line {step.line}, {step.text}: {error}",
-            line=step.line,
-            text=step.text,
-            reason=error.reason,
-        ) from None
+    return _CHANGES[step.verb](state, step)
 
 
 def _fail(step: Instruction, reason: str) -> NoReturn:

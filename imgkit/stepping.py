@@ -19,8 +19,9 @@ from imgkit.copying import Copy
 from imgkit.digest import Digest
 from imgkit.draft import moment
 from imgkit.entry import Kind
-from imgkit.errors import BuildFailed, CannotRun, ExecFailed
+from imgkit.errors import BuildFailed, CannotRun, ExecFailed, InvalidDockerfile
 from imgkit.instruction import Instruction
+from imgkit.manifest import LAYER_LIMIT
 from imgkit.mount import Mount
 from imgkit.sources import Origin, Source
 from imgkit.workshop import BUILDKIT, Progress, Workshop
@@ -54,7 +55,7 @@ class Outcome:
 
 def carry_out(shop: Workshop, progress: Progress, step: Instruction) -> Outcome:
     """Afterwards the stage is one step further. Raises what a step raises; see `Builder`."""
-    job = _JOBS.get(step.verb, _settings)(shop, progress, step)
+    job = _ready(shop, progress, step)
     before = progress.draft
     key = shop.cache.key(before, job.told, job.more)
     if shop.use_cache and not progress.busted:
@@ -68,6 +69,8 @@ def carry_out(shop: Workshop, progress: Progress, step: Instruction) -> Outcome:
     if not job.quiet:
         shop.say(f" ---> Running in {container}")
     tar, screen = _change(shop, progress, job, container)
+    if tar is not None and len(before.layers) == LAYER_LIMIT:
+        _fail(step, f"max depth exceeded: an image has at most {LAYER_LIMIT} layers. Join RUNs.")
     history = History(
         job.told,
         moment(shop.clock()),
@@ -81,6 +84,19 @@ def carry_out(shop: Workshop, progress: Progress, step: Instruction) -> Outcome:
     if not job.quiet:
         shop.say(f"Removing intermediate container {container}")
     return Outcome(job.told, False, tar is not None, screen)
+
+
+def _ready(shop: Workshop, progress: Progress, step: Instruction) -> Job:
+    """The step with its variables put in, and what it copies found and summed up."""
+    try:
+        return _JOBS.get(step.verb, _settings)(shop, progress, step)
+    except InvalidDockerfile as error:
+        raise InvalidDockerfile(
+            f"line {step.line}, {step.text}: {error}",
+            line=step.line,
+            text=step.text,
+            reason=error.reason,
+        ) from None
 
 
 def _change(

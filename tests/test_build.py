@@ -574,8 +574,18 @@ def test_what_cannot_be_simulated(store: Store) -> None:
 
 def test_bad_variables_name_their_line(store: Store) -> None:
     """A quote or a brace that is left open is found when its step is carried out."""
-    with pytest.raises(InvalidDockerfile, match="line 2, ENV A="):
-        make(store, "ENV A=${B")
+    for text in ("ENV A=${B", "COPY '/a.txt /"):
+        with pytest.raises(InvalidDockerfile) as caught:
+            make(store, text)
+        assert str(caught.value).startswith(f"line 2, {text}: ")
+        assert caught.value.line == 2
+
+
+def test_too_many_layers(store: Store) -> None:
+    """The 126th layer is refused, as in Docker."""
+    add_image(store, "deep", [{f"f{n}": b""} for n in range(125)], Platform.here())
+    with pytest.raises(BuildFailed, match="max depth exceeded"):
+        build("FROM deep\nCOPY a.txt /", {"a.txt": b"a"}, store)
 
 
 def test_bad_names_are_refused_before_anything_is_done(store: Store) -> None:
