@@ -24,7 +24,12 @@ REQUIRE_PEERS: Final = bool(os.environ.get("IMGKIT_REQUIRE_PEERS"))
 
 NIGHTLY: Final = bool(os.environ.get("IMGKIT_NIGHTLY"))
 
-PACKAGES: Final = {"dot": "graphviz", "busybox": "busybox-static"}
+PACKAGES: Final = {
+    "busybox": "busybox-static",
+    "docker": "docker.io",
+    "dockerd": "docker.io",
+    "dot": "graphviz",
+}
 """Debian's package of a peer, where its name is not the program's."""
 
 settings.register_profile("ordinary", deadline=None, derandomize=True, max_examples=60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Final
 import pytest
 from docker_engine import Docker, docker
 from images import add_image
+from trees import listing
 
 from imgkit import samples
 from imgkit.container import Container
@@ -22,6 +24,7 @@ from imgkit.image import Image, copy, verify
 from imgkit.record import CREATED, EXITED, REMOVED, RUNNING
 from imgkit.reference import Reference
 from imgkit.store import Store
+from imgkit.unpack import unpack
 
 __all__ = ["docker"]
 
@@ -370,6 +373,24 @@ LISTING: Final = (
     'if [ -d "$p" ]; then stat -c "%n %F %a %u:%g" $p; else stat -c "%n %F %a %u:%g %h %s" $p; fi; '
     "done; cat file1; readlink link; ls -l bin/sh etc/shadow"
 )
+
+
+@pytest.mark.peer("umoci")
+def test_umoci_unpacks_our_commit(
+    shelf: Containers, store: Store, alpine: Image, tmp_path: Path
+) -> None:
+    """umoci makes the same tree of the committed image as we do: times, owners, hard links."""
+    container = shelf.create(alpine, ["sh", "-c", CHANGES])
+    container.start()
+    image = commit(container, store, "mine:1")
+    unpack(image.layers, tmp_path / "ours")
+    how = [] if os.geteuid() == 0 else ["--rootless"]
+    where = f"{store.home}:{image.name}"
+    command = ["umoci", "unpack", *how, "--image", where, str(tmp_path / "theirs")]
+    subprocess.run(command, check=True, capture_output=True)
+    ours, theirs = listing(tmp_path / "ours"), listing(tmp_path / "theirs" / "rootfs")
+    assert {"file1", "file2", "h", "etc/ssl/new"} <= ours.keys()
+    assert ours == theirs
 
 
 @pytest.mark.peer("dockerd", "docker", "skopeo")
