@@ -74,7 +74,7 @@ class Kernel:
         self._ask("mount", trees, of_tree(upper or folder()), redirect_dir)
 
     def call(self, name: str, *args: object, **options: object) -> Any:
-        """Make the call that `Mount` has under this name; of `stat` only the kind comes back."""
+        """Make the call that `Mount` has under this name; `stat` gives kind and nlink, as text."""
         return self._ask("call", name, args, options)
 
     def merged(self) -> Facts:

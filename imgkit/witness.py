@@ -241,7 +241,8 @@ class Calls:
 
     @staticmethod
     def stat(path: str, follow: bool = True) -> str:
-        return TYPES[stat.S_IFMT(os.stat(path, follow_symlinks=follow).st_mode)]
+        found = os.stat(path, follow_symlinks=follow)
+        return f"{TYPES[stat.S_IFMT(found.st_mode)]}, {found.st_nlink} names"
 
     @staticmethod
     def read(path: str) -> bytes:

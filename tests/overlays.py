@@ -211,7 +211,7 @@ def outcome(act: Callable[..., Any], call: Call) -> object:
         result = act(*call.args, **call.options)
     except OSError as error:
         return errno.errorcode[error.errno or 0]
-    return result.kind if isinstance(result, Stat) else result
+    return f"{result.kind}, {result.nlink} names" if isinstance(result, Stat) else result
 
 
 class Pair:
