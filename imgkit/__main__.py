@@ -15,6 +15,7 @@ import platformdirs
 
 from imgkit.client import Client, asks_itself
 from imgkit.commands import FAILED, USAGE, VERBS, Bench, parser
+from imgkit.credentials import Credentials
 from imgkit.errors import ImgkitError, InvalidReference, NotFound
 from imgkit.reference import Reference
 
@@ -28,7 +29,7 @@ def main(words: Sequence[str] | None = None) -> int:
     home = getattr(options, "home", None) or os.environ.get("IMGKIT_HOME")
     bench = Bench(
         home=Path(home) if home else platformdirs.user_data_path("imgkit"),
-        client=Client if live else _embedded,
+        client=_live if live else _embedded,
         say=_say,
     )
     try:
@@ -54,11 +55,16 @@ def _hint(error: ImgkitError, options: argparse.Namespace) -> str:
     return " (The embedded registry was asked, which has samples only; --live asks the real one.)"
 
 
+def _live() -> Client:
+    """A client that asks every registry itself, with the logins that this user has."""
+    return Client(credentials=Credentials.of_user())
+
+
 def _embedded() -> Client:
     """A client for which the embedded registry answers, in this process, without a socket."""
     from imgkit import samples, server, transport  # noqa: PLC0415  only a pull needs them
 
-    client = Client(mirror=transport.HOME)
+    client = Client(mirror=transport.HOME, credentials=Credentials.of_user())
     transport.mount(client.session, server.Registry([samples.store()]))
     return client
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import wrap_file
@@ -12,6 +13,13 @@ from imgkit.digest import CHUNK, Digest
 from imgkit.errors import NotFound
 from imgkit.repositories import Repositories
 from imgkit.store import Store
+
+
+class _File(io.FileIO):
+    """A file that is closed when nobody has it: werkzeug forgets it when a client hangs up."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class Blobs:
@@ -25,7 +33,7 @@ class Blobs:
         digest = Digest(text)
         store, size = self._place(request, digest)
         with contextlib.ExitStack() as undo:
-            file = undo.enter_context(store.path(digest).open("rb"))
+            file = undo.enter_context(_File(store.path(digest)))
             body = wrap_file(request.environ, file, CHUNK)
             response = Response(body, mimetype="application/octet-stream", direct_passthrough=True)
             response.headers["Docker-Content-Digest"] = digest
