@@ -20,6 +20,8 @@ PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What Docker sets where the config of an image does not."""
 
 SHELLS: Final = frozenset({"sh", "ash", "bash", "dash"})
+SWITCHES: Final = frozenset({"gosu", "su-exec"})
+"""Programs that start another one as another user: `gosu redis redis-server`."""
 _SUITES: Final = {"busybox": SHELLS - {"bash", "dash"}, "cat": frozenset()}
 """Programs that come with others: the samples name a few of them, and mean them all."""
 
@@ -82,7 +84,7 @@ def _nature(p: Process, path: str) -> Launch:
         return Launch("script", path, name)
     if name in SHELLS:
         return Launch("shell", path, name)
-    if name in PROGRAMS or name == "busybox":
+    if name in PROGRAMS or name == "busybox" or name in SWITCHES:
         return Launch("program", path, name)
     raise CannotRun(
         f"{path} is a program for a real machine, and imgkit runs none: it has a small shell and "

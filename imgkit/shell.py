@@ -22,7 +22,7 @@ from imgkit.entry import decode, encode
 from imgkit.errors import CannotRun, ExecFailed
 from imgkit.grammar import parse
 from imgkit.mount import Mount
-from imgkit.process import why
+from imgkit.process import Accounts, why
 from imgkit.script import (
     AndOr,
     BadSyntax,
@@ -248,8 +248,29 @@ class Shell(Session):
                 streams.out(b"A stand-in for BusyBox: imgkit's commands are its applets.\n")
                 return 0
             return self.start([f"{found.path.rpartition('/')[0]}/{words[1]}", *words[2:]], streams)
+        if found.name in launch.SWITCHES:
+            if not words[2:]:
+                streams.err(encode(f"Usage: {found.name} USER COMMAND...\n"))
+                return 1
+            return self._as(words[1], words[2:], streams)
         process.name = found.name
         return programs.run(process, words[1:])
+
+    def _as(self, user: str, words: list[str], streams: Streams) -> int:
+        """Run a program as another user; only root may."""
+        if self.user.uid != 0:
+            streams.err(b"error: failed switching: operation not permitted\n")
+            return 1
+        before = self.user
+        try:
+            self.user = Accounts(self.mount).find(user)
+        except ExecFailed as error:
+            streams.err(encode(f'error: failed switching to "{user}": {error}\n'))
+            return 1
+        try:
+            return self._deeper(lambda: self.start(words, streams))
+        finally:
+            self.user = before
 
     def _deeper(self, do: Callable[[], int]) -> int:
         if self.depth >= DEPTH:

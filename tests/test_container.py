@@ -106,7 +106,7 @@ WAITS: Final[dict[tuple[str, tuple[str, ...], bool], str]] = {
     ("alpine", ("tail", "-f", "/dev/null"), False): "",
     ("alpine", (), True): "",
     ("nginx", (), False): "/usr/sbin/nginx is a program for a real machine",
-    ("redis", (), False): "is a program for a real machine",
+    ("redis", (), False): "/usr/local/bin/redis-server is a program for a real machine",
     ("ghcr.io/regclient/regsync", (), False): "/regsync is a program for a real machine",
 }
 

@@ -269,6 +269,15 @@ def test_unknown_user(user: str) -> None:
         shell.run(mount(), "id", user=user)
 
 
+def test_switch() -> None:
+    """`gosu` starts a program as another user, once; only root may."""
+    place = mount({"bin/gosu": file(ELF, 0o755)})
+    assert shell.run(place, "gosu ann id -un; id -un").out == "ann\nroot\n"
+    assert shell.run(place, "gosu root id", user="ann").code == 1
+    assert "unable to find user nope" in shell.run(place, "gosu nope id").err
+    assert shell.run(place, "gosu ann").code == 1
+
+
 # -- what stays, and what is told --------------------------------------------------------------
 
 
