@@ -10,7 +10,7 @@ the mount; symlinks and `..` never lead out of it.
 >>> mount.read("/etc/motd")
 b'hello, world'
 >>> mount.changes()
-[('C', '/etc/motd')]
+[('C', '/etc'), ('C', '/etc/motd')]
 """
 
 from __future__ import annotations
