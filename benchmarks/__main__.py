@@ -20,11 +20,11 @@ from benchmarks.overlay import measure_overlay
 from benchmarks.registry import registry
 from imgkit import tar
 from imgkit.config import Config
-from imgkit.entry import Entry, Kind
 from imgkit.manifest import OCI_LAYER, Manifest
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import Store
+from imgkit.tar.entry import Entry, Kind
 
 LAYERS: Final = 4
 LAYER_SIZE: Final = 32 << 20

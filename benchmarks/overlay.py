@@ -10,12 +10,12 @@ from typing import Final
 
 from imgkit import tar
 from imgkit.digest import Digest, VerifyingReader
-from imgkit.entry import Entry, Kind
 from imgkit.layer import Layer
 from imgkit.manifest import OCI_LAYER, Descriptor
 from imgkit.mount import Mount
+from imgkit.mount.stack import stack
 from imgkit.overlay import Overlay
-from imgkit.stack import stack
+from imgkit.tar.entry import Entry, Kind
 
 LAYERS: Final = 5
 ENTRIES: Final = 100_000

@@ -28,7 +28,7 @@ SERVE: Final = """
 import sys
 from imgkit.server import Registry
 from imgkit.store import Store
-from imgkit.transport import serve
+from imgkit.server.transport import serve
 with serve(Registry([Store(sys.argv[1])], auth=False)) as served:
     print(served.host, flush=True)
     served.wait()

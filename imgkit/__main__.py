@@ -14,8 +14,8 @@ from pathlib import Path
 import platformdirs
 
 from imgkit.client import Client, asks_itself
+from imgkit.client.credentials import Credentials
 from imgkit.commands import FAILED, USAGE, VERBS, Bench, parser
-from imgkit.credentials import Credentials
 from imgkit.errors import ImgkitError, InvalidReference, NotFound
 from imgkit.reference import Reference
 
@@ -62,7 +62,8 @@ def _live() -> Client:
 
 def _embedded() -> Client:
     """A client for which the embedded registry answers, in this process, without a socket."""
-    from imgkit import samples, server, transport  # noqa: PLC0415  only a pull needs them
+    from imgkit import samples, server  # noqa: PLC0415  only a pull needs them
+    from imgkit.server import transport  # noqa: PLC0415  only a pull needs them
 
     client = Client(mirror=transport.HOME, credentials=Credentials.of_user())
     transport.mount(client.session, server.Registry([samples.store()]))

@@ -21,12 +21,12 @@ from importlib import resources
 from typing import Any, Final
 
 from imgkit.digest import Digest, VerifyingReader
-from imgkit.entry import Entry, Kind
 from imgkit.errors import NotFound
 from imgkit.layer import Layer, pack
 from imgkit.manifest import OCI_LAYER, Descriptor
 from imgkit.overlay import Overlay
 from imgkit.tar import END
+from imgkit.tar.entry import Entry, Kind
 
 _CHECKSUM: Final = slice(148, 156)
 

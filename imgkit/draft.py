@@ -18,13 +18,13 @@ from typing import Any, Final
 from imgkit import document
 from imgkit.config import Config, History
 from imgkit.digest import Digest
-from imgkit.entry import Entry
 from imgkit.errors import ImgkitError
 from imgkit.image import Image
 from imgkit.layer import READ_LIMIT, Layer
 from imgkit.manifest import OCI_CONFIG, OCI_LAYER, Descriptor, Manifest
 from imgkit.platforms import Platform
 from imgkit.store import Ingest, Store
+from imgkit.tar.entry import Entry
 
 _OCI: Final = {
     "application/vnd.docker.image.rootfs.diff.tar": OCI_LAYER,

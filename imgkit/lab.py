@@ -21,12 +21,13 @@ from pathlib import Path
 
 import requests
 
-from imgkit import commands, samples, server, transport
+from imgkit import commands, samples, server
 from imgkit.client import Client, Exchange, Repository
 from imgkit.errors import Unreachable
 from imgkit.image import Copied, Image, Progress, verify
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
+from imgkit.server import transport
 from imgkit.store import Store
 from imgkit.unpack import Report, unpack
 

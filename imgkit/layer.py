@@ -18,12 +18,12 @@ from functools import cached_property
 from typing import Final
 
 from imgkit import tar
-from imgkit.compression import LIMITS, Limits, decompress
 from imgkit.digest import CHUNK, Digest, Readable, VerifyingReader, digest_of_stream
-from imgkit.entry import Entry, Kind, normal, refuse
 from imgkit.errors import InvalidLayer, LimitExceeded, NotFound
 from imgkit.manifest import Descriptor
 from imgkit.tar import Content
+from imgkit.tar.compression import LIMITS, Limits, decompress
+from imgkit.tar.entry import Entry, Kind, normal, refuse
 
 WHITEOUT_PREFIX: Final = ".wh."
 OPAQUE: Final = ".wh..wh..opq"

@@ -18,7 +18,6 @@ from imgkit.client import Client, Exchange
 from imgkit.conversation import brief, meaning, short
 from imgkit.digest import Readable, VerifyingReader
 from imgkit.errors import ImgkitError, VerificationError
-from imgkit.faults import Fault
 from imgkit.image import COMPLETE, DOWNLOADING, JOBS, WAITING, Copied, Progress, copy
 from imgkit.manifest import (
     CONFIG_TYPES,
@@ -32,6 +31,7 @@ from imgkit.manifest import (
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.server import Registry
+from imgkit.server.faults import Fault
 from imgkit.store import Store
 from imgkit.units import size
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from imgkit.entry import Entry, Kind
 from imgkit.errors import ImgkitError, NotFound
 from imgkit.image import Image
 from imgkit.layer import Layer
 from imgkit.overlay import Overlay
-from imgkit.tree import ADDED, CHANGED
+from imgkit.overlay.tree import ADDED, CHANGED
+from imgkit.tar.entry import Entry, Kind
 from imgkit.units import size
 
 ADDS: Final = "adds"

@@ -9,11 +9,11 @@ from typing import Any, Final, NamedTuple
 
 from hypothesis import strategies as st
 
-from imgkit.entry import Kind
-from imgkit.facts import Facts, of_tree, of_union
-from imgkit.inode import OPAQUE, Inode, file, folder, symlink, whiteout
 from imgkit.kernel import NOW, Kernel
 from imgkit.mount import Mount, Stat
+from imgkit.mount.facts import Facts, of_tree, of_union
+from imgkit.mount.inode import OPAQUE, Inode, file, folder, symlink, whiteout
+from imgkit.tar.entry import Kind
 
 NAMES: Final = "abc"
 PATHS: Final = [

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from imgkit import evidence
-from imgkit.kernel import why_not
+from imgkit.kernel import evidence, why_not
 
 
 def main() -> None:

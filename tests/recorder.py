@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Final, NamedTuple
 
-from imgkit.patience import Patience
+from imgkit.client.patience import Patience
 
 
 class Request(NamedTuple):

@@ -16,13 +16,12 @@ from images import add_image
 from recorder import Answer, Recorder, Request, answering, hurried
 
 from benchmarks.registry import registry
-from imgkit import transport
 from imgkit.client import Client, Repository
-from imgkit.credentials import Credentials, Login
+from imgkit.client.credentials import Credentials, Login
 from imgkit.errors import ImgkitError, RegistryError, Unauthorized
 from imgkit.image import copy
 from imgkit.reference import Reference
-from imgkit.server import Registry
+from imgkit.server import Registry, transport
 from imgkit.store import Store
 
 TAGS = "/v2/app/tags/list"

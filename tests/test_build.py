@@ -16,9 +16,10 @@ import pytest
 from images import AMD64, add_image
 
 from imgkit.build import Builder, Built, build
+from imgkit.build.patterns import Ignore, matches
+from imgkit.build.workshop import BUILDKIT
 from imgkit.config import Config
 from imgkit.digest import Digest
-from imgkit.entry import Entry, Kind
 from imgkit.errors import (
     BuildFailed,
     CannotRun,
@@ -33,11 +34,10 @@ from imgkit.errors import (
 from imgkit.image import verify
 from imgkit.layer import pack
 from imgkit.manifest import OCI_CONFIG, OCI_LAYER, Manifest
-from imgkit.patterns import Ignore, matches
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import Store
-from imgkit.workshop import BUILDKIT
+from imgkit.tar.entry import Entry, Kind
 
 CLOCK: Final = datetime(2024, 5, 1, 12, tzinfo=UTC)
 PROGRAM: Final = bytes([127]) + b"ELF program"

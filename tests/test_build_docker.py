@@ -22,6 +22,7 @@ from test_build import IGNORED, PATHS, REFUSED
 from test_dockerfile import BAD, BAD_WORDS, WORDS
 
 from imgkit.build import build
+from imgkit.build.workshop import BUILDKIT
 from imgkit.config import Config
 from imgkit.digest import Digest
 from imgkit.errors import ImgkitError
@@ -30,7 +31,6 @@ from imgkit.manifest import OCI_CONFIG, OCI_LAYER, Manifest
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import Store
-from imgkit.workshop import BUILDKIT
 
 __all__ = ["docker"]
 

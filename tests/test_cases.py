@@ -14,7 +14,6 @@ from imgkit import errors
 from imgkit.cases import Case, base, case, cases, shown
 from imgkit.config import Config
 from imgkit.digest import Digest
-from imgkit.entry import Kind
 from imgkit.errors import ImgkitError, InvalidLayer, NotFound
 from imgkit.image import verify
 from imgkit.layer import Layer
@@ -23,6 +22,7 @@ from imgkit.overlay import Overlay
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import Store
+from imgkit.tar.entry import Kind
 from imgkit.unpack import unpack
 
 IDS: Final = (

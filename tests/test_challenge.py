@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgkit import challenge, origins
-from imgkit.challenge import Token
+from imgkit.client import challenge, origins
+from imgkit.client.challenge import Token
 from imgkit.errors import RegistryError
 
 HUB = 'Bearer realm="https://auth.docker.io/token",service="registry.docker.io"'

@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 
-from imgkit import evidence, kernel
-from imgkit.claims import CLAIMS, Claim
-from imgkit.evidence import ONLY_ROOT, Outcome, asked, observed, recorded, simulated
-from imgkit.facts import of_tree
-from imgkit.kernel import Kernel, why_not
+from imgkit import kernel
+from imgkit.kernel import Kernel, evidence, why_not
+from imgkit.kernel.claims import CLAIMS, Claim
+from imgkit.kernel.evidence import ONLY_ROOT, Outcome, asked, observed, recorded, simulated
+from imgkit.mount.facts import of_tree
 
 D: Final = "directory 0755"
 OPAQUE: Final = f"{D} trusted.overlay.opaque=y"

@@ -13,6 +13,7 @@ import pytest
 from recorder import HANG_UP, Answer, Answers, Recorder, Request, answering, hurried
 
 from imgkit.client import Client
+from imgkit.client.patience import Patience, Quota, duration, retry_after
 from imgkit.errors import (
     ImgkitError,
     NotFound,
@@ -23,7 +24,6 @@ from imgkit.errors import (
     VerificationError,
 )
 from imgkit.manifest import OCI_LAYER, Descriptor
-from imgkit.patience import Patience, Quota, duration, retry_after
 from imgkit.reference import Reference
 
 NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)

@@ -249,7 +249,7 @@ def test_a_home_of_somebody_else(mode: int, run: Run, tmp_path: Path) -> None:
         "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534);"
         "from imgkit.__main__ import main; sys.exit(main(sys.argv[1:]))"
     )
-    warm = "import imgkit.__main__, imgkit.samples, imgkit.server, imgkit.transport;"
+    warm = "import imgkit.__main__, imgkit.samples, imgkit.server, imgkit.server.transport;"
     for parent in tmp_path.parents:
         if parent.stat().st_uid == 0 and len(parent.parts) > 2:
             parent.chmod(0o755)

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgkit import compression
-from imgkit.compression import Limits, decompress
 from imgkit.errors import InvalidLayer, LimitExceeded
+from imgkit.tar import compression
+from imgkit.tar.compression import Limits, decompress
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -20,8 +20,8 @@ from asker import NOWHERE, Asker, codes
 from imgkit.digest import Digest
 from imgkit.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
 from imgkit.server import Registry
+from imgkit.server.transport import HOME, mount, serve
 from imgkit.store import Store
-from imgkit.transport import HOME, mount, serve
 
 REPO, OTHER = "/v2/conformance/one", "/v2/conformance/two"
 EMPTY_JSON = "application/vnd.oci.empty.v1+json"

@@ -18,10 +18,10 @@ from trees import listing
 
 from imgkit import samples
 from imgkit.container import Container
-from imgkit.containers import ADJECTIVES, NOUNS, Containers, in_use
+from imgkit.container.containers import ADJECTIVES, NOUNS, Containers, in_use
+from imgkit.container.record import CREATED, EXITED, REMOVED, RUNNING
 from imgkit.errors import CannotRun, ContainerError, ExecFailed
 from imgkit.image import Image, copy, verify
-from imgkit.record import CREATED, EXITED, REMOVED, RUNNING
 from imgkit.reference import Reference
 from imgkit.store import Store
 from imgkit.unpack import unpack
@@ -258,7 +258,8 @@ def test_another_process(shelf: Containers, alpine: Image) -> None:
         assert again.diff() == container.diff()
         assert again.execute(["sh", "-c", "find / | sort; ls -lan / /etc /etc/ssl"]).out == before
     code = (
-        "import sys; from imgkit.store import Store; from imgkit.containers import Containers;"
+        "import sys; from imgkit.store import Store;"
+        "from imgkit.container.containers import Containers;"
         "c = Containers(Store(sys.argv[1])).get('kept'); print(c.execute(['cat', '/link']).out)"
     )
     done = subprocess.run(

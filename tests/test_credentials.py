@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from imgkit.credentials import HUB_KEY, Credentials, Login
+from imgkit.client.credentials import HUB_KEY, Credentials, Login
 from imgkit.errors import StoreError
 
 

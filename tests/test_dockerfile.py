@@ -6,10 +6,10 @@ from typing import Final
 
 import pytest
 
-from imgkit import variables
-from imgkit.dockerfile import parse
+from imgkit.build import variables
+from imgkit.build.dockerfile import parse
+from imgkit.build.instruction import Instruction
 from imgkit.errors import InvalidDockerfile
-from imgkit.instruction import Instruction
 
 # Line 2 of a Dockerfile -> verb, words, pairs, whether it is the exec form, flags.
 GOOD: Final = [

@@ -17,15 +17,15 @@ from asker import Asker
 from imgkit.digest import Digest
 from imgkit.manifest import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor, Manifest
 from imgkit.server import Registry
+from imgkit.server.transport import HOME, mount
 from imgkit.store import Store
-from imgkit.transport import HOME, mount
 
 KILLS = 20
 SERVE = """
 import sys
 from imgkit.server import Registry
 from imgkit.store import Store
-from imgkit.transport import serve
+from imgkit.server.transport import serve
 with serve(Registry([Store(sys.argv[1])], auth=False)) as served:
     print(served.url, flush=True)
     served.wait()

@@ -11,10 +11,10 @@ import requests
 from asker import LAYER, REDIS, Asker, codes, fill
 
 from imgkit.digest import Digest
-from imgkit.faults import Fault
 from imgkit.server import Registry
+from imgkit.server.faults import Fault
+from imgkit.server.transport import HOME, mount, serve
 from imgkit.store import Store
-from imgkit.transport import HOME, mount, serve
 
 BLOB = f"{REDIS}/blobs/{Digest.of(LAYER)}"
 HALF = len(LAYER) // 2

@@ -12,8 +12,8 @@ from asker import LAYER, REDIS, Asker, codes, fill
 from imgkit.digest import Digest
 from imgkit.reference import Reference
 from imgkit.server import Registry
+from imgkit.server.transport import HOME, mount
 from imgkit.store import Store
-from imgkit.transport import HOME, mount
 
 USERS = {"ada": "pässword", "bob": ""}
 ADA = (b"ada", "pässword".encode())

@@ -16,7 +16,7 @@ from images import tar_of
 from recorder import Answer, Answers, Recorder, Request, answering, hurried
 
 from imgkit.client import Client, Exchange
-from imgkit.credentials import Credentials, Login
+from imgkit.client.credentials import Credentials, Login
 from imgkit.digest import Digest
 from imgkit.errors import (
     DigestMismatch,

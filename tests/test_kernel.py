@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from overlays import Call, Pair, Stack, sequences, stacks
 
-from imgkit.inode import folder, tree
 from imgkit.kernel import Kernel, why_not
+from imgkit.mount.inode import folder, tree
 
 ORDINARY: Final = 100
 SEQUENCES: Final = int(os.environ.get("IMGKIT_ORACLE", ORDINARY))

@@ -10,10 +10,10 @@ import pytest
 from trees import file, folder, hardlink, layer_from, layer_of, symlink
 
 from imgkit.digest import Digest, VerifyingReader
-from imgkit.entry import Entry
 from imgkit.errors import DigestMismatch, InvalidLayer, LimitExceeded, NotFound
 from imgkit.layer import OPAQUE, WHITEOUT_PREFIX, Layer, pack
 from imgkit.manifest import OCI_LAYER, Descriptor
+from imgkit.tar.entry import Entry
 
 FILES: Final = [
     folder("etc"),

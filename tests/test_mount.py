@@ -14,13 +14,13 @@ from trees import folder as folder_entry
 from trees import hardlink, layer_of
 from trees import symlink as symlink_entry
 
-from imgkit.entry import Entry, Kind
-from imgkit.facts import GHOST, of_tree, of_union, to_tree
-from imgkit.inode import Inode, file, symlink, tree
 from imgkit.layer import OPAQUE, Layer
 from imgkit.mount import Mount, Step
+from imgkit.mount.facts import GHOST, of_tree, of_union, to_tree
+from imgkit.mount.inode import Inode, file, symlink, tree
+from imgkit.mount.stack import stack
 from imgkit.overlay import Overlay
-from imgkit.stack import stack
+from imgkit.tar.entry import Entry, Kind
 
 OWNERS: Final = (0,)
 

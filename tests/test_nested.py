@@ -9,14 +9,13 @@ import pytest
 from images import AMD64, add_image, add_index
 from recorder import hurried
 
-from imgkit import transport
 from imgkit.client import Client
 from imgkit.errors import LimitExceeded, NoMatchingPlatform, NotFound
 from imgkit.image import Image, copy, verify
 from imgkit.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Index
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
-from imgkit.server import Registry
+from imgkit.server import Registry, transport
 from imgkit.store import Store
 
 ARM = Platform("linux", "arm64")

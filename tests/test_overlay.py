@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trees import file, folder, hardlink, layer_of, symlink
 
-from imgkit.entry import Entry, Kind
 from imgkit.errors import InvalidLayer, LimitExceeded, NotFound
 from imgkit.layer import OPAQUE
 from imgkit.overlay import Overlay
-from imgkit.tree import Change
+from imgkit.overlay.tree import Change
+from imgkit.tar.entry import Entry, Kind
 
 Content = tuple[Entry, bytes]
 

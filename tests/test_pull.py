@@ -10,7 +10,6 @@ import pytest
 from images import AMD64, add_image, add_index
 from recorder import Answers, answering, hurried
 
-from imgkit import transport
 from imgkit.client import Client, Exchange
 from imgkit.digest import Digest
 from imgkit.errors import (
@@ -24,12 +23,12 @@ from imgkit.errors import (
     Unauthorized,
     Unreachable,
 )
-from imgkit.faults import Fault
 from imgkit.image import COMPLETE, DOWNLOADING, EXISTS, WAITING, Progress, copy, verify
 from imgkit.manifest import OCI_MANIFEST
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
-from imgkit.server import Registry
+from imgkit.server import Registry, transport
+from imgkit.server.faults import Fault
 from imgkit.store import Store
 
 ARM = Platform("linux", "arm64")

@@ -12,16 +12,15 @@ import pytest
 from images import AMD64, add_image, add_index
 from recorder import Answer, Answers, Request, answering, hurried
 
-from imgkit import transport
 from imgkit.client import Client, Exchange, Repository
-from imgkit.credentials import Credentials, Login
+from imgkit.client.credentials import Credentials, Login
 from imgkit.digest import Digest
 from imgkit.errors import DigestMismatch, ImgkitError, NotFound, RegistryError, Unauthorized
 from imgkit.image import copy, verify
 from imgkit.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
-from imgkit.server import Registry
+from imgkit.server import Registry, transport
 from imgkit.store import Store
 
 ARM = Platform("linux", "arm64")

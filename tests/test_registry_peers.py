@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from imgkit.image import Image, verify
 from imgkit.manifest import Index, Manifest
 from imgkit.reference import Reference
 from imgkit.server import Registry
+from imgkit.server.transport import Served, serve
 from imgkit.store import Store
-from imgkit.transport import Served, serve
 
 __all__ = ["docker"]
 
@@ -95,7 +96,8 @@ def test_skopeo(store: Store, layout: Path, tmp_path: Path, basic: bool) -> None
 @pytest.mark.peer("podman", "skopeo")
 def test_podman(store: Store, served: Served, layout: Path, tmp_path: Path) -> None:
     """Pushed, pulled by tag and by digest: the same image ID."""
-    podman = ["podman", "--root", tmp_path / "root", "--runroot", tmp_path / "run"]
+    state = Path(tempfile.mkdtemp(prefix="imgkit-"))  # podman takes 50 characters at most
+    podman = ["podman", "--root", tmp_path / "root", "--runroot", state]
     podman += ["--storage-driver", "vfs"]
     name = f"{served.host}/team/box"
     run(*podman, "pull", "--quiet", f"oci:{layout}")

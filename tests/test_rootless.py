@@ -21,11 +21,11 @@ from test_lowers import SECOND, marked
 from test_unpack import NOBODY, ROOT, layers_in, layout_of
 from trees import file, hardlink, layer_of, listing
 
-from imgkit import marks, samples
+from imgkit import samples
 from imgkit.cases import Case, cases
-from imgkit.entry import Entry, Kind
 from imgkit.layer import Layer, pack
-from imgkit.unpack import unpack, unpack_layers
+from imgkit.tar.entry import Entry, Kind
+from imgkit.unpack import marks, unpack, unpack_layers
 
 OWNED: Final = (
     *ROOT,

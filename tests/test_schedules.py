@@ -17,14 +17,14 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 from recorder import hurried
 
-from imgkit import samples, transport
+from imgkit import samples
 from imgkit.client import Client, Exchange
 from imgkit.digest import Digest
 from imgkit.errors import ImgkitError
 from imgkit.image import copy, verify
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
-from imgkit.server import Registry
+from imgkit.server import Registry, transport
 from imgkit.store import Store
 
 NAME: Final = Reference.parse("redis:latest")

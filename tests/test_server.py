@@ -14,7 +14,6 @@ import requests
 from asker import CONFIG, LAYER, NOWHERE, REDIS, Asker, codes, fill
 
 from imgkit.digest import Digest
-from imgkit.faults import Fault
 from imgkit.manifest import (
     DOCKER_MANIFEST,
     OCI_CONFIG,
@@ -26,8 +25,9 @@ from imgkit.manifest import (
 )
 from imgkit.reference import Reference
 from imgkit.server import Registry
+from imgkit.server.faults import Fault
+from imgkit.server.transport import HOME, Served, mount, serve
 from imgkit.store import Store
-from imgkit.transport import HOME, Served, mount, serve
 
 ERRORS = [
     # method, path, status, code

@@ -19,15 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgkit import samples, shell
-from imgkit.builtin import BUILTINS
-from imgkit.containers import Containers
+from imgkit.container.containers import Containers
 from imgkit.errors import CannotRun, ExecFailed
-from imgkit.grammar import parse
 from imgkit.image import Image
-from imgkit.inode import Inode, file, symlink, tree
 from imgkit.mount import Mount
-from imgkit.programs import PROGRAMS
-from imgkit.script import BadSyntax
+from imgkit.mount.inode import Inode, file, symlink, tree
+from imgkit.shell.builtin import BUILTINS
+from imgkit.shell.grammar import parse
+from imgkit.shell.programs import PROGRAMS
+from imgkit.shell.script import BadSyntax
 from imgkit.store import Store
 
 __all__ = ["docker"]

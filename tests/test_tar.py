@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trees import Victim, file, folder, hardlink, layer_from, symlink
 
-from imgkit.compression import LIMITS, Limits
-from imgkit.entry import Entry, Kind, normal
 from imgkit.errors import ImgkitError, InvalidLayer, LimitExceeded, UnsafePath
 from imgkit.tar import decompress, read, write, write_to
+from imgkit.tar.compression import LIMITS, Limits
+from imgkit.tar.entry import Entry, Kind, normal
 from imgkit.unpack import unpack
 
 SMALL: Final = [

@@ -12,7 +12,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from imgkit.errors import ImgkitError
-from imgkit.transport import HOME, mount, serve
+from imgkit.server.transport import HOME, mount, serve
 
 CHUNK = b"x" * 100_000
 

@@ -23,11 +23,11 @@ from trees import Victim, file, folder, hardlink, layer_from, layer_of, listing,
 from imgkit import unpack as module
 from imgkit.config import Config
 from imgkit.digest import Digest, VerifyingReader
-from imgkit.entry import Entry, Kind
 from imgkit.errors import DigestMismatch, ImgkitError, StoreError
 from imgkit.layer import Layer, pack
 from imgkit.manifest import OCI_LAYER, OCI_MANIFEST, Descriptor, Manifest, parse
 from imgkit.platforms import Platform
+from imgkit.tar.entry import Entry, Kind
 from imgkit.unpack import unpack
 
 Content = tuple[Entry, bytes]

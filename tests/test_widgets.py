@@ -10,11 +10,11 @@ import ipywidgets
 import pytest
 
 from imgkit import samples
-from imgkit.faults import Fault
 from imgkit.image import DOWNLOADING, EXISTS, WAITING
 from imgkit.lab import Lab
 from imgkit.lessons import QUIZZES
 from imgkit.pull import NOT_ASKED, REFUSED, VERIFIED, Pull
+from imgkit.server.faults import Fault
 from imgkit.walk import ADDS, CHANGES, DELETES, EMPTIES, PREVIEW, Walk, _preview
 from imgkit.widgets import LayerExplorer, PullMonitor, Quiz
 from imgkit.widgets.pull_monitor import NAMES, PLATFORMS, page

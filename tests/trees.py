@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from imgkit.compression import LIMITS, Limits
 from imgkit.digest import Digest, VerifyingReader
-from imgkit.entry import Entry, Kind
 from imgkit.layer import Layer, pack
 from imgkit.manifest import OCI_LAYER, Descriptor
+from imgkit.tar.compression import LIMITS, Limits
+from imgkit.tar.entry import Entry, Kind
 
 TYPES: Final = {
     stat.S_IFREG: "file",

@@ -8,8 +8,8 @@ from typing import Any, Final
 import ipywidgets
 
 from imgkit.conversation import short
-from imgkit.entry import Kind
 from imgkit.image import Image
+from imgkit.tar.entry import Kind
 from imgkit.units import size
 from imgkit.walk import Touch, Walk
 from imgkit.widgets.style import CSS

@@ -1,0 +1,142 @@
+"""ADD of a tar: its entries, put into the filesystem of a stage, through our strict reader."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import posixpath
+from collections.abc import Callable
+from typing import Final
+
+from imgkit import tar
+from imgkit.build.copying import make, make_folders, remove
+from imgkit.digest import Readable
+from imgkit.errors import ImgkitError, InvalidLayer, LimitExceeded, UnsafePath
+from imgkit.mount import Mount
+from imgkit.mount.inode import of_entry
+from imgkit.mount.paths import Walk
+from imgkit.tar.compression import LIMITS, decompress
+from imgkit.tar.entry import Entry, Kind
+
+UNPACKED: Final = 4 << 30
+"""Bytes of an uncompressed tar that ADD takes."""
+
+
+def is_archive(content: bytes) -> bool:
+    """Whether these bytes begin like a tar, compressed (gzip, zstd, bzip2, xz) or not."""
+    try:
+        return next(tar.read(_opened(content)), None) is not None
+    except ImgkitError:
+        return False
+
+
+def unpack(content: bytes, target: Mount, place: str) -> None:
+    """Afterwards all that is in the tar is below `place`, with its own owners and modes.
+
+    Raises `InvalidLayer`, `UnsafePath` or `LimitExceeded`, as for a layer, and `OSError`.
+    """
+    make_folders(target, place, (0, 0))
+    base = f"/{Walk(target.overlay, place).find(follow=True).dentry.path}"
+    folders: list[Entry] = []
+    for entry, data in tar.read(_opened(content)):
+        if entry.path:
+            _put(entry, data.read(), target, base)
+        if entry.kind is Kind.DIR:
+            folders.append(entry)
+    for entry in folders:
+        target.utime(posixpath.join(base, entry.path), entry.mtime_ns)
+
+
+def _put(entry: Entry, data: bytes, target: Mount, base: str) -> None:
+    place = posixpath.join(base, entry.path)
+    _refuse_symlinks(entry, entry.path, target, base)
+    make_folders(target, posixpath.dirname(place), (0, 0))
+    there = target.exists(place, follow=False)
+    is_folder = there and target.stat(place, follow=False).kind is Kind.DIR
+    if there and not (is_folder and entry.kind is Kind.DIR):
+        remove(target, place)
+    if entry.kind is Kind.HARDLINK:
+        _refuse_symlinks(entry, entry.link, target, base)
+        target.link(posixpath.join(base, entry.link), place)
+        return
+    if entry.kind is Kind.DIR and not is_folder:
+        target.mkdir(place)
+    target_inode = of_entry(entry, lambda: data)
+    make(target, place, target_inode)
+    target.chown(place, entry.uid, entry.gid, follow=False)
+    if entry.kind is not Kind.SYMLINK:
+        target.chmod(place, entry.mode)
+    target.utime(place, entry.mtime_ns, follow=False)
+
+
+def _refuse_symlinks(entry: Entry, path: str, target: Mount, base: str) -> None:
+    """Raise `UnsafePath` for a path through a symlink: it could lead out of the directory."""
+    at = base
+    for part in path.split("/")[:-1]:
+        at = posixpath.join(at, part)
+        if not target.exists(at, follow=False):
+            return
+        if target.stat(at, follow=False).kind is Kind.SYMLINK:
+            raise UnsafePath(
+                f"the path {entry.path!r} in a tar to be added is refused: it goes through the "
+                f"symlink {at}, which could lead anywhere",
+                offset=entry.offset,
+                path=entry.path,
+            )
+
+
+def _opened(content: bytes) -> Readable:
+    """The uncompressed bytes of a tar, compressed in any way that Docker knows."""
+    if content.startswith(b"BZh"):
+        return _Streams(content, "bzip2", bz2.BZ2Decompressor)
+    if content.startswith(b"\xfd7zXZ\0"):
+        return _Streams(content, "xz", lzma.LZMADecompressor)
+    return decompress(io.BytesIO(content), LIMITS)
+
+
+class _Streams:
+    """What comes out of bzip2 or xz data, of which there may be several streams."""
+
+    def __init__(
+        self,
+        content: bytes,
+        name: str,
+        new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor],
+    ) -> None:
+        self._rest = content
+        self._name = name
+        self._new = new
+        self._decoder = new()
+        self._given = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes; raises `InvalidLayer` where the data is damaged or cut off."""
+        while True:
+            if self._decoder.eof and not self._rest.strip(b"\0"):
+                return b""
+            self._decoder = self._new() if self._decoder.eof else self._decoder
+            try:
+                data = self._decoder.decompress(self._rest, size)
+            except (OSError, EOFError, lzma.LZMAError) as error:
+                raise self._damaged(str(error)) from None
+            self._rest = self._decoder.unused_data
+            self._given += len(data)
+            if self._given > UNPACKED:
+                raise LimitExceeded(
+                    f"this tar unpacks to more than {UNPACKED} bytes, which is refused",
+                    limit=UNPACKED,
+                    actual=self._given,
+                )
+            if data:
+                return data
+            if not self._decoder.eof:
+                raise self._damaged("it is cut off")
+
+    def _damaged(self, reason: str) -> InvalidLayer:
+        return InvalidLayer(
+            f"this tar cannot be read: after {self._given} uncompressed bytes, its {self._name} "
+            f"data is damaged ({reason}).",
+            offset=self._given,
+            path=None,
+        )

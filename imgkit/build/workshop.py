@@ -1,0 +1,103 @@
+"""What the steps of one build share: the repository, the context, the stages done so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from imgkit.build.dockerfile import Stage
+from imgkit.build.effects import State
+from imgkit.draft import Cache, Draft
+from imgkit.errors import BuildFailed, ImgkitError, NotFound
+from imgkit.image import Image
+from imgkit.mount import Mount
+from imgkit.mount.inode import Inode
+from imgkit.mount.stack import stack
+from imgkit.platforms import Platform
+from imgkit.reference import Reference
+from imgkit.store import Store
+
+Puller = Callable[[Reference, Platform | None], object]
+"""Afterwards the local repository has the image of that name."""
+
+CLASSIC: Final = "classic"
+BUILDKIT: Final = "buildkit"
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Progress:
+    """A stage on its way: its image so far, its settings, and its filesystem once it is needed."""
+
+    stage: Stage
+    draft: Draft
+    state: State
+    trees: list[Inode] | None = None
+    busted: bool = False
+    """A step was not in the cache, so none that follows may be taken from there."""
+
+
+@dataclass(slots=True)
+class Workshop:
+    """What all steps of a build share."""
+
+    store: Store
+    context: Mount
+    clock: Callable[[], datetime]
+    say: Callable[[str], None]
+    style: str
+    cache: Cache
+    use_cache: bool
+    stages: dict[str, Progress] = field(default_factory=dict)
+    pull: Puller | None = None
+
+    def mount(self, trees: Sequence[Inode]) -> Mount:
+        """A writable filesystem over these, whose clock is the build's."""
+        return Mount(trees, clock=self.nanoseconds)
+
+    def nanoseconds(self) -> int:
+        return (self.clock() - EPOCH) // timedelta(microseconds=1) * 1000
+
+    def trees(self, progress: Progress) -> list[Inode]:
+        """The filesystem of a stage as it is, as the lowers of a mount."""
+        if progress.trees is None:
+            progress.trees = stack(progress.draft.open(self.store))
+        return progress.trees
+
+    def layers_of(self, image: Image) -> list[Inode]:
+        """The filesystem of an image, as the lowers of a mount."""
+        return stack(Draft.of(image).open(self.store))
+
+    def image(self, name: str, platform: Platform | None = None) -> Image:
+        """The image of that name or ID, pulled if it is not there; raises `NotFound`."""
+        reference = Reference.parse(name).with_default_tag()
+        try:
+            found = Image.of(self.store, reference, platform)
+        except NotFound as error:
+            found = self._elsewhere(name, reference, platform, error)
+        if platform and not platform.matches(*_three(found.config.platform)):
+            raise BuildFailed(
+                f"{name} is here for {found.config.platform}, and not for {platform}. "
+                f"Pull it with --platform {platform}.",
+                line=None,
+                text=name,
+            )
+        return found
+
+    def _elsewhere(
+        self, name: str, reference: Reference, platform: Platform | None, error: NotFound
+    ) -> Image:
+        try:
+            return self.store.image(name)
+        except ImgkitError:
+            if self.pull is None:
+                raise error from None
+        self.pull(reference, platform)
+        return Image.of(self.store, reference, platform)
+
+
+def _three(platform: Platform) -> tuple[str, str, str | None]:
+    return platform.os, platform.architecture, platform.variant

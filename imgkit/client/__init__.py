@@ -1,0 +1,348 @@
+"""A remote repository over the registry protocol (OCI distribution-spec 1.1, "Pull").
+
+One pull asks for:
+
+    GET /v2/                               is there a registry, and what does it want? (401)
+    GET <realm>?scope=repository:...:pull  a token, without a name or password
+    GET /v2/<name>/manifests/<tag>         an index or a manifest, by name
+    GET /v2/<name>/manifests/<digest>      the manifest for our platform
+    GET /v2/<name>/blobs/<digest>          the config, then each layer
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import requests
+
+from imgkit import document
+from imgkit.client import origins
+from imgkit.client.access import Access
+from imgkit.client.credentials import Credentials, Login
+from imgkit.client.download import Download, read_all
+from imgkit.client.patience import Patience
+from imgkit.client.upload import Sending, upload
+from imgkit.client.wire import Exchange, Wire
+from imgkit.digest import Digest, Readable, VerifyingReader
+from imgkit.errors import LimitExceeded, NotFound, RegistryError, Unreachable
+from imgkit.manifest import (
+    INDEX_LIMIT,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    OCI_INDEX,
+    Descriptor,
+    Index,
+    parse,
+)
+from imgkit.reference import Reference
+
+__all__ = ["Client", "Exchange", "Repository", "asks_itself"]
+
+PAGES: Final = 500
+"""Pages that a list of tags or referrers may have."""
+
+_TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DOCUMENT_TYPES: Final = (*INDEX_TYPES, *MANIFEST_TYPES)
+
+
+class Client(Wire):
+    """Talks to registries: one connection pool for all of them.
+
+    `mirror` is the address of a registry that answers for all others (the embedded one, say); it
+    is told which one was meant (`?ns=docker.io`). Registries named with a port, or `localhost`,
+    are always asked themselves. Blobs are sent at once, or in pieces of `piece` bytes. Registries
+    are asked over https, but for those on this machine and those named in `plain`.
+    """
+
+    def __init__(
+        self,
+        *,
+        piece: int | None = None,
+        plain: Collection[str] = (),
+        session: requests.Session | None = None,
+        mirror: str | None = None,
+        credentials: Credentials | None = None,
+        patience: Patience | None = None,
+        on_exchange: Callable[[Exchange], None] | None = None,
+        on_wait: Callable[[float, str], None] | None = None,
+    ) -> None:
+        super().__init__(session, patience=patience, on_exchange=on_exchange, on_wait=on_wait)
+        self.piece = piece
+        self.plain = frozenset(plain)
+        self.mirror = mirror
+        self.credentials = credentials or Credentials()
+
+    def repository(self, reference: Reference) -> Repository:
+        """The repository that a name belongs to."""
+        return Repository(self, reference)
+
+
+class Repository:
+    """One repository of one registry: a `Source`, and a `Target` where we may write.
+
+    `siblings` are other repositories of the same registry, whose blobs need not be sent again.
+    """
+
+    def __init__(self, client: Client, reference: Reference) -> None:
+        self.client = client
+        self.domain = reference.registry
+        self.path = reference.path
+        self.siblings: tuple[str, ...] = ()
+        self._mirrored = client.mirror is not None and not asks_itself(self.domain)
+        host = origins.origin(f"http://{reference.registry_host}")[1]
+        plain = origins.is_loopback(host) or self.domain in client.plain
+        scheme = "http" if plain else "https"
+        own = f"{scheme}://{reference.registry_host}"
+        self.base = (client.mirror or own).rstrip("/") if self._mirrored else own
+        self.access = Access(client, self.base, f"{self.domain}/{self.path}", self._login)
+        self._documents: dict[Digest, bytes] = {}
+
+    def __repr__(self) -> str:
+        return f"<Repository {self.domain}/{self.path} at {self.base}>"
+
+    def _login(self) -> Login | None:
+        """What the credentials hold for this repository; it is no business of a mirror."""
+        return None if self._mirrored else self.client.credentials.find(self.domain, self.path)
+
+    def resolve(self, reference: Reference) -> Descriptor:
+        """The manifest or index of that tag or digest, fetched and, for a digest, checked."""
+        target = reference.with_default_tag().target
+        answer, raw = self._fetch(f"manifests/{target}", ", ".join(_DOCUMENT_TYPES))
+        digest = Digest.of(raw, reference.digest.algorithm if reference.digest else "sha256")
+        if reference.digest:
+            VerifyingReader(io.BytesIO(raw), reference.digest, None, "manifest").read()
+        media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+        generic = media_type in ("", "application/json", "application/octet-stream", "text/plain")
+        found = parse(raw, None if generic else media_type)
+        announced = answer.headers.get("Docker-Content-Digest", str(digest))
+        if announced.startswith(f"{digest.algorithm}:") and announced != digest:
+            note = f"its header says {announced}, but the bytes are {digest}"
+            self.client.on_exchange(Exchange("GET", answer.url, answer.status_code, None, note))
+        self._documents[digest] = raw
+        return Descriptor(found.media_type, digest, len(raw))
+
+    def open(self, descriptor: Descriptor) -> VerifyingReader:
+        """The bytes of a manifest or blob, checked against the descriptor while they are read."""
+        known = self._documents.get(descriptor.digest)
+        what = f"{descriptor.media_type} from {self.domain}"
+        if known is not None:
+            return VerifyingReader(io.BytesIO(known), descriptor.digest, descriptor.size, what)
+        if descriptor.media_type in _DOCUMENT_TYPES:
+            path, accept = f"manifests/{descriptor.digest}", descriptor.media_type
+        else:
+            path, accept = f"blobs/{descriptor.digest}", "*/*"
+        download = Download(
+            lambda span: self._get(path, accept, span),
+            descriptor.size,
+            self.domain,
+            self.client.patience,
+            self.client.wait,
+        )
+        return VerifyingReader(download, descriptor.digest, descriptor.size, what)
+
+    def tags(self) -> list[str]:
+        """All tags of this repository, in the order of the registry, page after page."""
+        found: dict[str, None] = {}
+        for page in self._pages("tags/list", "list of tags"):
+            if page.get("tags") is not None:  # some registries say null for none
+                found |= dict.fromkeys(document.strings(page, "tags"))
+        strange = [tag for tag in found if not _TAG.fullmatch(tag)]
+        if strange:
+            raise document.refused(f"{strange[0][:200]!r}, in the list of tags, is not a tag")
+        return list(found)
+
+    def referrers(self, digest: Digest, artifact_type: str | None = None) -> list[Descriptor]:
+        """What refers to a manifest: signatures, lists of parts (spec: "Listing Referrers").
+
+        A registry that does not know them keeps them under a tag, `sha256-<hex>`.
+        """
+        what, query = f"referrers/{digest}", {"artifactType": artifact_type or ""}
+        try:
+            pages = list(self._pages(what, "list of referrers", **(query if artifact_type else {})))
+        except NotFound:
+            try:
+                _, raw = self._fetch(f"manifests/{digest.algorithm}-{digest.hex[:64]}", OCI_INDEX)
+            except NotFound:
+                return []
+            pages = [document.load(raw, "list of referrers")]
+        entries = [entry for page in pages for entry in document.sequence(page, "manifests")]
+        if len(entries) > INDEX_LIMIT:
+            raise LimitExceeded(
+                f"{len(entries)} manifests refer to {digest}; at most {INDEX_LIMIT} are read",
+                limit=INDEX_LIMIT,
+                actual=len(entries),
+            )
+        found = {Descriptor.from_json(entry).digest: entry for entry in entries}
+        return [
+            Descriptor.from_json(entry)
+            for entry in found.values()
+            if artifact_type in (None, entry.get("artifactType"))  # not every registry filters
+        ]
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """Whether these bytes are in the repository (spec: "Checking if content exists")."""
+        kind = "manifests" if descriptor.media_type in _DOCUMENT_TYPES else "blobs"
+        accept = {"Accept": descriptor.media_type if kind == "manifests" else "*/*"}
+        what = f"{kind}/{descriptor.digest}"
+        answer = self.call(what, method="HEAD", headers=accept, good=(200, 404))
+        answer.close()
+        size = answer.headers.get("Content-Length", str(descriptor.size))
+        return answer.status_code == 200 and size == str(descriptor.size)
+
+    def put(self, descriptor: Descriptor, stream: Readable) -> None:
+        """Afterwards the repository has these bytes, whole; or an error was raised.
+
+        An index is left out if a manifest that it lists is not there: registries refuse it, as
+        they should, and the image that was copied gets the name by itself.
+        """
+        self.access.need(f"repository:{self.path}:pull,push")
+        stream = VerifyingReader.of(stream, descriptor.digest, descriptor.size)
+        if descriptor.media_type not in _DOCUMENT_TYPES:
+            for sibling in self.siblings:
+                self.access.need(f"repository:{sibling}:pull")
+            upload(
+                self.call,
+                self.url,
+                descriptor,
+                stream,
+                piece=self.client.piece,
+                siblings=self.siblings,
+            )
+            return
+        raw = stream.read()
+        found = parse(raw, descriptor.media_type)
+        if isinstance(found, Index) and not all(map(self.has, found.manifests)):
+            return
+        self._put_document(str(descriptor.digest), descriptor, raw)
+
+    def name(self, reference: Reference, manifest: Descriptor, index: Descriptor | None) -> None:
+        """Afterwards the tag points at the index, if that is there, or else at the manifest."""
+        target = index if index and index.digest in self._documents else manifest
+        if reference.tag or not reference.digest:
+            tag = reference.with_default_tag().tag or ""
+            self._put_document(tag, target, self._documents[target.digest])
+
+    def delete(self, reference: Reference) -> None:
+        """Afterwards the repository has no such tag; or, named by digest, no such manifest."""
+        self.access.need(f"repository:{self.path}:pull,push,delete")
+        what = f"manifests/{reference.with_default_tag().target}"
+        self.call(what, method="DELETE", good=(200, 202, 204), doing="delete from").close()
+
+    def _put_document(self, target: str, descriptor: Descriptor, raw: bytes) -> None:
+        headers = {"Content-Type": descriptor.media_type}
+        what = f"manifests/{target}"
+        answer = self.call(
+            what, method="PUT", headers=headers, data=raw, good=(200, 201, 202), doing="write"
+        )
+        answer.close()
+        self._documents[descriptor.digest] = raw
+
+    # -- asking -----------------------------------------------------------------------------
+
+    def url(self, what: str, **query: str) -> str:
+        """The address of /v2/<name>/<what>; a mirror is told which registry was meant."""
+        query |= {"ns": self.domain} if self._mirrored else {}
+        return f"{self.base}/v2/{self.path}/{what}{f'?{urlencode(query)}' if query else ''}"
+
+    def call(
+        self,
+        what: str,
+        *,
+        url: str | None = None,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        data: bytes | Sending | None = None,
+        good: Sequence[int] = (200,),
+        doing: str = "read",
+    ) -> requests.Response:
+        """A good answer about `what`; after a refusal, a new token is tried.
+
+        Raises what any other answer means: that we may not be `doing` this, say.
+        """
+        url = url or self.url(what)
+        for _ in range(3):  # as it is, with a new token, with a wider one
+            home = origins.origin(url) == origins.origin(self.base)
+            word = self.access.header() if home else None
+            answer = self.client.send(url, word, method=method, headers=headers, data=data)
+            if answer.status_code not in (401, 403) or isinstance(data, Sending):
+                break  # a stream cannot be sent twice
+            if not self.access.learn(answer, word):
+                break
+            answer.close()
+        if answer.status_code not in good:
+            self.access.refuse(answer, what, doing)
+        if answer.headers.get("Content-Encoding", "identity") not in ("identity", ""):
+            answer.close()
+            raise RegistryError(
+                f"{self.domain} sent {what} encoded once more "
+                f"({answer.headers['Content-Encoding']}), so its digest cannot be checked",
+                status=answer.status_code,
+                code=None,
+                url=url,
+            )
+        return answer
+
+    def _get(self, what: str, accept: str, span: str | None) -> requests.Response:
+        """The answer to GET /v2/<name>/<what>; with a span of bytes, it may be a 206."""
+        if span is None:
+            return self.call(what, headers={"Accept": accept})
+        return self.call(what, headers={"Accept": accept, "Range": span}, good=(200, 206))
+
+    def _fetch(
+        self, what: str, accept: str = "*/*", url: str | None = None
+    ) -> tuple[requests.Response, bytes]:
+        """The answer to GET /v2/<name>/<what> and its whole body, a document."""
+        patience, again = self.client.patience, 0
+        until = patience.clock() + patience.whole
+        while True:
+            again += 1
+            answer = self.call(what, url=url, headers={"Accept": accept})
+            try:
+                return answer, read_all(answer, self.domain, patience, document.LIMIT, what)
+            except Unreachable:
+                if again >= patience.tries or patience.clock() >= until:
+                    raise
+                why = f"{self.domain} broke off in the middle of a document"
+                self.client.wait(patience.before(again), why)
+
+    def _pages(self, what: str, kind: str, **query: str) -> Iterator[dict[str, Any]]:
+        """A list that may come in pages (spec: "Listing Tags"), each by the `Link` of the last."""
+        url, seen = self.url(what, **query), set[str]()
+        while url:
+            seen.add(url)
+            answer, raw = self._fetch(what, url=url)
+            yield document.load(raw, kind)
+            url = self._next_page(answer)
+            if url in seen or len(seen) >= PAGES:
+                reason = "comes round in a circle" if url in seen else f"has over {PAGES} pages"
+                raise LimitExceeded(
+                    f"the {kind} from {self.domain} {reason}", limit=PAGES, actual=len(seen)
+                )
+
+    def _next_page(self, answer: requests.Response) -> str:
+        """The address of the page after this one; "" if there is none."""
+        link = re.search(r'<([^<>]*)>\s*;[^,<]*\brel="?next\b', answer.headers.get("Link", ""))
+        if link is None:
+            return ""
+        url = origins.follow(answer.url, link[1])
+        if origins.origin(url) != origins.origin(self.base):
+            raise RegistryError(
+                f"{self.domain} keeps the next page elsewhere, at {url[:200]!r}; it is not asked",
+                status=answer.status_code,
+                code=None,
+                url=url,
+            )
+        if self._mirrored and "ns" not in parse_qs(urlsplit(url).query):
+            url += f"{'&' if urlsplit(url).query else '?'}{urlencode({'ns': self.domain})}"
+        return url
+
+
+def asks_itself(domain: str) -> bool:
+    """Whether a registry of that name is asked itself, whatever mirror there is."""
+    return ":" in domain or domain == "localhost"

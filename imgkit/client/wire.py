@@ -1,0 +1,174 @@
+"""Requests as they go over the wire: each one seen, sent on within the rules, and tried again.
+
+`requests` carries the bytes; what it would do by itself (follow redirects with our credentials,
+read ~/.netrc, decode bodies) is switched off, because each of these breaks a promise made here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Final
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+
+from imgkit import __version__
+from imgkit.client import origins
+from imgkit.client.patience import Patience
+from imgkit.client.refusals import unreachable
+from imgkit.errors import RegistryError, Unreachable
+
+REDIRECTS: Final = 5
+"""How often one request may be sent on to another address."""
+
+Data = bytes | Iterable[bytes] | None
+"""The body of a request: all of it, or in chunks."""
+
+_MOVED: Final = (301, 302, 303, 307, 308)
+_AGENT: Final = f"imgkit/{__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and how it was answered; `size` is the announced length in bytes, if any."""
+
+    method: str
+    url: str
+    status: int
+    size: int | None = None
+    note: str = ""
+
+
+class Wire:
+    """A connection pool that keeps our rules.
+
+    `on_exchange` is told of every answer, redirects and failures included. `on_wait` is told,
+    every second of a pause, how many seconds are left and why; it may raise to end the pause.
+    Both are called from whatever thread asks.
+    """
+
+    def __init__(
+        self,
+        session: requests.Session | None = None,
+        *,
+        patience: Patience | None = None,
+        on_exchange: Callable[[Exchange], None] | None = None,
+        on_wait: Callable[[float, str], None] | None = None,
+    ) -> None:
+        self.session = session or requests.Session()
+        self.patience = patience or Patience()
+        self.on_exchange = on_exchange or (lambda exchange: None)
+        self.on_wait = on_wait or (lambda seconds, why: None)
+        self._answered: set[origins.Origin] = set()
+        self.session.trust_env = False  # or requests would add what ~/.netrc says
+        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        if session is None:
+            self.session.mount("https://", HTTPAdapter(pool_maxsize=16))
+            self.session.mount("http://", HTTPAdapter(pool_maxsize=16))
+
+    def send(
+        self,
+        url: str,
+        authorization: str | None = None,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        data: Data = None,
+    ) -> requests.Response:
+        """The answer to one request, its body not read yet.
+
+        The authorization is for the origin of `url` alone. A GET or HEAD is sent on where a
+        server sends it, and tried again; what changes something is asked once. Raises
+        `Unreachable` or, for an address that may not be asked, `RegistryError`.
+        """
+        sent = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": _AGENT}
+        sent |= headers or {}
+        if method not in ("GET", "HEAD"):
+            own = {"Authorization": authorization} if authorization else {}
+            return self._ask(method, url, sent | own, data)
+        again = 0
+        while True:
+            again += 1
+            try:
+                answer = self._follow(method, url, sent, authorization)
+            except Unreachable as error:
+                if again >= self.patience.tries or not error.found:
+                    raise
+                pause, why = self.patience.before(again), f"{origins.origin(url)[1]} hung up"
+            else:
+                status = answer.status_code
+                wanted = self.patience.after(status, answer.headers, again)
+                if wanted is None:
+                    return answer
+                answer.close()
+                pause, why = wanted, f"{origins.origin(answer.url)[1]} {_REASONS.get(status, '')}"
+            self.wait(pause, why)
+
+    def wait(self, seconds: float, why: str) -> None:
+        """Returns after that time, counted down second by second."""
+        while seconds > 0:
+            self.on_wait(seconds, why)
+            self.patience.sleep(min(seconds, 1.0))
+            seconds -= 1.0
+
+    def _follow(
+        self, method: str, url: str, headers: Mapping[str, str], authorization: str | None
+    ) -> requests.Response:
+        home = origins.origin(url)
+        for _ in range(REDIRECTS + 1):
+            at_home = authorization is not None and origins.origin(url) == home
+            more = {"Authorization": authorization} if at_home else {}
+            answer = self._ask(method, url, {**headers, **more})
+            if answer.status_code not in _MOVED or "Location" not in answer.headers:
+                return answer
+            answer.close()
+            url = origins.follow(url, answer.headers["Location"])
+        raise RegistryError(
+            f"{home[1]} sent us on {REDIRECTS + 1} times without an answer",
+            status=answer.status_code,
+            code=None,
+            url=url,
+        )
+
+    def _ask(
+        self, method: str, url: str, headers: Mapping[str, str | None], data: Data = None
+    ) -> requests.Response:
+        where = origins.origin(url)
+        try:
+            answer = self.session.request(
+                method,
+                url,
+                headers=headers,
+                data=data,
+                stream=True,
+                allow_redirects=False,
+                timeout=(self.patience.connect, self.patience.silence),
+                proxies={} if origins.is_loopback(where[1]) else get_environ_proxies(url),
+                verify=os.environ.get("REQUESTS_CA_BUNDLE") or True,
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            problem = unreachable(where[1], error)
+            # Who answered a moment ago is there: asking again makes sense, whatever the fault.
+            problem.facts["found"] |= where in self._answered
+            raise problem from error
+        self._answered.add(where)
+        length = answer.headers.get("Content-Length", "")
+        size = int(length) if length.isdecimal() else None
+        self.on_exchange(Exchange(method, url, answer.status_code, size))
+        return answer
+
+
+_REASONS: Final = {
+    408: "took too long to read what we asked (408)",
+    429: "asks us to wait (429)",
+    500: "failed (500)",
+    502: "could not reach the server behind it (502)",
+    503: "is not available (503)",
+    504: "waited too long for the server behind it (504)",
+    522: "could not reach the server behind it (522)",
+}

@@ -1,0 +1,278 @@
+"""A container: an image, a writable layer above it, and one main program.
+
+    created ──start──> running ──stop──> exited ──rm──> removed
+                          └── the program ends ──> exited
+
+A command line of the small shell runs to its end. A program for a real machine (nginx, say) is not
+run: the container is then `running` as far as anybody can ask, and its log says in one sentence
+that nothing runs. What Docker refuses is refused in Docker's words.
+"""
+
+from __future__ import annotations
+
+import gzip
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from imgkit import tar
+from imgkit.config import Config, History
+from imgkit.container.record import (
+    EXITED,
+    REMOVED,
+    RUNNING,
+    ContainerRecord,
+    init_layer,
+    nanoseconds,
+)
+from imgkit.digest import Digest
+from imgkit.draft import Draft, moment
+from imgkit.errors import CannotRun, ContainerError, ExecFailed
+from imgkit.image import Image
+from imgkit.layer import Layer
+from imgkit.manifest import OCI_CONFIG, OCI_LAYER, Manifest
+from imgkit.mount import Mount
+from imgkit.mount.inode import Inode
+from imgkit.mount.stack import stack
+from imgkit.reference import Reference
+from imgkit.shell import Finished, Shell, launch
+from imgkit.shell.process import Process
+from imgkit.store import Store
+
+Clock = Callable[[], datetime]
+
+_EMPTY_TAR: Final = bytes(1024)
+
+
+@dataclass(slots=True, eq=False)
+class Container:
+    """One container; every change of its state is kept by `keep`."""
+
+    record: ContainerRecord
+    image: Image
+    clock: Clock
+    keep: Callable[[Container], None] = lambda container: None
+    written: Layer | None = None
+    """Its writable layer as it was kept, if it was."""
+    mount: Mount = field(init=False)
+
+    def __post_init__(self) -> None:
+        lowers: list[Layer | Inode] = [*self.image.layers, init_layer(self.record)]
+        upper = stack([*lowers, self.written])[-1] if self.written else None
+        self.mount = Mount(lowers, upper, clock=lambda: nanoseconds(self.clock()))
+
+    def __repr__(self) -> str:
+        record = self.record
+        return f"<Container {record.short} {record.name!r}: {record.image}, {record.state}>"
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def state(self) -> str:
+        return self.record.state
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def start(self) -> Finished | None:
+        """Run the main program; what it printed, or None where it is running from now on.
+
+        Raises `ExecFailed` when it is not there, and `CannotRun` for what the small shell does not
+        know; a program for a real machine leaves the container running, and `note` says why.
+        """
+        self._there()
+        if self.state == RUNNING:
+            return None
+        if not self.record.command:
+            raise ContainerError("no command specified", name=self.name)
+        shell = self.shell(_inside=True)
+        self._make_workdir(shell)
+        self.record.started = moment(self.clock())
+        done: Finished | None = None
+        self.record.note = ""
+        try:
+            if not self._waits(shell):
+                done = shell.execute(self.record.command)
+        except ExecFailed as error:
+            self.record.code = int(error.code)
+            self.keep(self)
+            raise
+        except CannotRun as error:
+            if "program" not in error.facts:
+                raise
+            self.record.note = str(error)
+            self.record.log += f"{error.facts.get('screen', '')}imgkit: {error}.\n"
+        if done is None:
+            self.record.state = RUNNING
+            self.keep(self)
+            return None
+        self.record.log += done.screen
+        self.finish(done.code)
+        return done
+
+    def finish(self, code: int) -> None:
+        """The main program has ended, with this exit code."""
+        self.record.state, self.record.code = EXITED, code
+        self.record.finished = moment(self.clock())
+        self.keep(self)
+
+    def stop(self) -> None:
+        """End the main program; one that has ended stays as it is.
+
+        A server ends well when it is asked to. A shell, or `sleep`, does not hear it, because it is
+        the first process: it is killed, which gives 137.
+        """
+        self._there()
+        if self.state == RUNNING:
+            self.finish(0 if self.record.note else 137)
+
+    def remove(self, *, force: bool = False) -> None:
+        """The container and its writable layer are gone."""
+        self._there()
+        if self.state == RUNNING and not force:
+            raise ContainerError(
+                f"You cannot remove a running container {self.id}. Stop the container before "
+                "attempting removal or force remove",
+                name=self.name,
+            )
+        self.record.state = REMOVED
+        self.keep(self)
+
+    def execute(
+        self,
+        command: Sequence[str],
+        *,
+        user: str | None = None,
+        workdir: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """Run one more program in a running container: `docker exec`."""
+        shell = self.shell(user=user, workdir=workdir, env=env)
+        try:
+            return shell.execute(command)
+        finally:
+            self.keep(self)
+
+    def shell(
+        self,
+        *,
+        user: str | None = None,
+        workdir: str | None = None,
+        env: Mapping[str, str] | None = None,
+        _inside: bool = False,
+    ) -> Shell:
+        """A shell in the running container, as `docker exec -it` opens one.
+
+        What it changes is kept when `keep` is called, or at the next change of state.
+        """
+        self._there()
+        if self.state != RUNNING and not _inside:
+            raise ContainerError(f"Container {self.id} is not running", name=self.name)
+        where = self.record.workdir if workdir is None else workdir
+        if workdir and not self.mount.exists(workdir):
+            raise ExecFailed(
+                f'chdir to cwd ("{workdir}") set in config.json failed: no such file or directory',
+                program=workdir,
+                code=126,
+            )
+        pairs = dict(pair.split("=", 1) for pair in self.record.env if "=" in pair)
+        who = self.record.user if user is None else user
+        every = {**pairs, **(env or {})}
+        return Shell(self.mount, every, where or "/", who, hostname=self.record.short)
+
+    def _there(self) -> None:
+        if self.state == REMOVED:
+            raise ContainerError(f"No such container: {self.name}", name=self.name)
+
+    def _waits(self, shell: Shell) -> bool:
+        """Whether the main program would only wait: for a person, or for time to go by."""
+        words = self.record.command
+        env = {name: shell.variables[name] for name in shell.exported}
+        asked = Process("", self.mount, shell.user, shell.cwd, env, b"", len, len)
+        found = launch.find(asked, words[0])
+        if found.kind == "shell":
+            return len(words) == 1 and self.record.interactive
+        return found.name == "sleep" or (found.name == "tail" and "-f" in words)
+
+    def _make_workdir(self, shell: Shell) -> None:
+        """Docker makes the working directory that a config names, owned by root."""
+        path = ""
+        for part in posixpath.normpath(self.record.workdir or "/").split("/")[1:]:
+            path += f"/{part}"
+            if part and not self.mount.exists(path):
+                self.mount.mkdir(path)
+        shell.cwd = path or "/"
+
+    # -- what it changed ------------------------------------------------------------------------
+
+    def diff(self) -> list[tuple[str, str]]:
+        """What changed since the image: "A" added, "C" changed, "D" deleted, and the path."""
+        self._there()
+        return self.mount.changes()
+
+    def written_tar(self, *, root: bool = False) -> bytes:
+        """The writable layer as the tar of a layer, with whiteouts; with the root directory too."""
+        top = [(self.mount.upper.entry(""), b"")] if root else []
+        return tar.write([*top, *self.mount.upper_entries()])
+
+    def commit(
+        self,
+        store: Store,
+        reference: Reference,
+        *,
+        author: str = "",
+        message: str = "",
+        changes: Mapping[str, Any] | None = None,
+    ) -> Image:
+        """A new image in the store: the layers of the old one, and the writable layer upon them.
+
+        The layers below are taken as they are, bytes and digests. The config is the container's:
+        as with Docker, what it ran becomes the new image's command; `changes` are settings of the
+        config that are to be others.
+        """
+        self._there()
+        for blob in self.image.manifest.layers:
+            if not store.has(blob):
+                with self.image.source.open(blob) as stream:
+                    store.put(blob, stream)
+        layers, diff_ids = Draft.of(self.image).layers, self.image.config.diff_ids
+        data = self.written_tar()
+        if data != _EMPTY_TAR:
+            packed = gzip.compress(data, compresslevel=6, mtime=0)
+            layers = (*layers, store.put_bytes(packed, f"{OCI_LAYER}+gzip"))
+            diff_ids = (*diff_ids, Digest.of(data))
+        config = self._config(diff_ids, author, message, changes or {})
+        store.put_bytes(config.raw, OCI_CONFIG)
+        made = Manifest.make(config.descriptor, layers)
+        image = Image(store, store.put_bytes(made.raw, made.media_type), reference)
+        store.name(reference, image.descriptor, None)
+        return image
+
+    def _config(
+        self, diff_ids: Sequence[Digest], author: str, message: str, changes: Mapping[str, Any]
+    ) -> Config:
+        """The config of an image made from this container."""
+        old, created = self.image.config, moment(self.clock())
+        empty = len(diff_ids) == len(old.diff_ids)
+        step = History(" ".join(self.record.cmd), created, message, empty)
+        settings = {**old.settings, **self._settings(), **changes}
+        kept = {key: value for key, value in settings.items() if value}
+        history = [*old.history, step]
+        return Config.make(old.platform, diff_ids, history, kept, created, author=author or None)
+
+    def _settings(self) -> dict[str, Any]:
+        record = self.record
+        return {
+            "Env": record.env,
+            "Cmd": record.cmd,
+            "Entrypoint": record.entrypoint,
+            "WorkingDir": record.workdir,
+            "User": record.user,
+        }

@@ -1,0 +1,206 @@
+"""The containers beside the images of a local repository, so that another process finds them.
+
+HOME/containers/543738fe442e....json    what is kept of a container: `record.ContainerRecord`
+HOME/containers/543738fe442e....tar     its writable layer, as the tar of a layer
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import random
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from imgkit import document
+from imgkit.container import Clock, Container
+from imgkit.container.record import REMOVED, ContainerRecord
+from imgkit.digest import Digest, VerifyingReader
+from imgkit.draft import moment
+from imgkit.errors import ContainerError
+from imgkit.image import Image
+from imgkit.layer import Layer
+from imgkit.manifest import OCI_LAYER, Descriptor
+from imgkit.store import Ingest, Store
+
+NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+
+ADJECTIVES: Final = re.findall(
+    r"\w+",
+    """
+    amber ample brave brisk calm candid clever coral curious deft eager early fair fleet gentle
+    glad golden hardy honest humble jolly keen kind lively lucid mellow merry nimble noble patient
+    plain proud quick quiet ready sharp silver steady sunny swift tidy vivid warm wise witty
+    """,
+)
+NOUNS: Final = re.findall(
+    r"\w+",
+    """
+    anchor arch badger beacon birch bridge brook canyon cedar comet crane delta dune ember falcon
+    fern fjord glacier harbor heron island jetty juniper kestrel lagoon lantern lynx maple meadow
+    mesa nebula orchid otter pebble pier plover prairie quay raven reef river sparrow spruce tern
+    tide walrus willow
+    """,
+)
+
+
+class Containers:
+    """All containers of one local repository.
+
+    `rng` gives IDs and names: one with a seed gives the same ones every time.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock = lambda: datetime.now(UTC),
+        rng: random.Random | None = None,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.rng = rng or random.SystemRandom()
+        self.folder = store.home / "containers"
+
+    def __repr__(self) -> str:
+        return f"<Containers: {len(self.records())} in {self.folder}>"
+
+    def create(
+        self,
+        image: Image,
+        command: Sequence[str] = (),
+        *,
+        name: str = "",
+        entrypoint: Sequence[str] | None = None,
+        env: Sequence[str] = (),
+        workdir: str = "",
+        user: str = "",
+        interactive: bool = False,
+    ) -> Container:
+        """A new container, not yet started. What is not given comes from the image's config.
+
+        `interactive` is `-it`: a shell then waits for lines. Raises `ContainerError` for a name
+        that is taken or is none.
+        """
+        settings = image.config.settings
+        program = list(settings.get("Entrypoint") or []) if entrypoint is None else entrypoint
+        inherited = settings.get("Cmd") or [] if entrypoint is None else []
+        record = ContainerRecord(
+            id=self.rng.randbytes(32).hex(),
+            name=self._free(name),
+            image=image.name.familiar if image.name else str(image.id),
+            manifest=image.descriptor.to_json(),
+            config=str(image.id),
+            entrypoint=list(program),
+            cmd=list(command or inherited),
+            env=_merged(settings.get("Env") or [], env),
+            workdir=workdir or settings.get("WorkingDir") or "",
+            user=user or settings.get("User") or "",
+            interactive=interactive,
+            created=moment(self.clock()),
+        )
+        made = Container(record, image, self.clock, self._keep)
+        self._keep(made)
+        return made
+
+    def get(self, text: str) -> Container:
+        """The container of that name, ID, or beginning of an ID; raises `ContainerError`."""
+        record = self.find(text)
+        image = Image(self.store, Descriptor.from_json(record.manifest))
+        path = self._path(record.id, "tar")
+        written = _layer(path) if path.exists() else None
+        return Container(record, image, self.clock, self._keep, written)
+
+    def find(self, text: str) -> ContainerRecord:
+        """What is kept of a container, by name, ID, or beginning of an ID."""
+        records = self.records()
+        for record in records:
+            if text in (record.name, f"/{record.name}", record.id):
+                return record
+        begins = [r for r in records if text and r.id.startswith(text)]
+        if len(begins) > 1:
+            raise ContainerError(
+                f"Multiple IDs found with provided prefix: {text}", name=text, available=begins
+            )
+        if not begins:
+            raise ContainerError(f"No such container: {text}", name=text)
+        return begins[0]
+
+    def records(self) -> list[ContainerRecord]:
+        """All that are kept, the newest first."""
+        return sorted(self._read(), key=lambda record: (record.created, record.id), reverse=True)
+
+    def using(self, digest: Digest) -> list[ContainerRecord]:
+        """The containers of an image, by the digest of its manifest or config."""
+        wanted = str(digest)
+        return [r for r in self.records() if wanted in (r.config, r.manifest["digest"])]
+
+    # -- on disk --------------------------------------------------------------------------------
+
+    def _keep(self, container: Container) -> None:
+        """Afterwards the directory has the container as it is now, or has it no more."""
+        record = container.record
+        if record.state == REMOVED:
+            for ending in ("json", "tar"):
+                self._path(record.id, ending).unlink(missing_ok=True)
+            return
+        self._write(self._path(record.id, "tar"), container.written_tar(root=True))
+        self._write(self._path(record.id, "json"), document.dump(dataclasses.asdict(record)))
+
+    def _write(self, path: Path, data: bytes) -> None:
+        with Ingest(self.store, None) as file:
+            file.write(data)
+            file.move(path)
+
+    def _read(self) -> Iterator[ContainerRecord]:
+        for path in self.folder.glob("*.json") if self.folder.is_dir() else ():
+            yield ContainerRecord(**document.load(path.read_bytes(), "container"))
+
+    def _path(self, identity: str, ending: str) -> Path:
+        return self.folder / f"{identity}.{ending}"
+
+    def _free(self, name: str) -> str:
+        """The name if it can be had, or a new one."""
+        taken = {record.name: record.id for record in self.records()}
+        if not name:
+            while not name or name in taken:
+                name = f"{self.rng.choice(ADJECTIVES)}_{self.rng.choice(NOUNS)}"
+            return name
+        if not NAME.fullmatch(name):
+            raise ContainerError(
+                f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+                name=name,
+            )
+        if name in taken:
+            raise ContainerError(
+                f'Conflict. The container name "/{name}" is already in use by container '
+                f'"{taken[name]}". You have to remove (or rename) that container to be able to '
+                "reuse that name.",
+                name=name,
+            )
+        return name
+
+
+def in_use(store: Store, digest: Digest) -> list[ContainerRecord]:
+    """The containers that keep an image (its manifest or config digest) from being removed."""
+    return Containers(store).using(digest)
+
+
+def _merged(env: Sequence[str], more: Sequence[str]) -> list[str]:
+    """The environment of the image, with variables of `more` added or put in their place."""
+    names = {pair.partition("=")[0]: pair for pair in [*env, *more]}
+    return list(names.values())
+
+
+def _layer(path: Path) -> Layer:
+    """The writable layer in a file."""
+    data = path.read_bytes()
+    descriptor = Descriptor.of(data, OCI_LAYER)
+
+    def opened() -> VerifyingReader:
+        return VerifyingReader(io.BytesIO(data), descriptor.digest, descriptor.size)
+
+    return Layer(opened, descriptor, descriptor.digest)

@@ -1,0 +1,188 @@
+"""Inodes: what a filesystem keeps for each file, and the trees of names that they make.
+
+A tree is an inode of a directory, whose `children` are inodes by name; one with two names is a
+hard link. Overlayfs keeps its own marks in the same trees, as the kernel writes them to disk::
+
+    a character device 0:0              a whiteout: the name is gone
+    trusted.overlay.opaque=y            a directory that hides all below it
+    trusted.overlay.redirect=/old/name  a directory that was renamed: look below under that name
+    trusted.overlay.opaque=x            a directory in which a whiteout may also be an empty file
+                                        with the attribute trusted.overlay.whiteout
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from imgkit.tar.entry import Entry, Kind
+
+MARKS: Final = "trusted.overlay."
+OPAQUE: Final = MARKS + "opaque"
+REDIRECT: Final = MARKS + "redirect"
+WHITEOUT: Final = MARKS + "whiteout"
+
+
+@dataclass(slots=True, eq=False)
+class Inode:
+    """One file, directory, symlink or device, without its names.
+
+    `size` is in bytes, of a file's content; `read` gives that content. `names` counts the names of
+    all but directories.
+    """
+
+    kind: Kind = Kind.FILE
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    mtime_ns: int = 0
+    link: str = ""
+    device: tuple[int, int] = (0, 0)
+    size: int = 0
+    read: Callable[[], bytes] = bytes
+    xattrs: dict[str, bytes] = field(default_factory=dict)
+    children: dict[str, Inode] = field(default_factory=dict)
+    names: int = 0
+
+    @property
+    def is_dir(self) -> bool:
+        return self.kind is Kind.DIR
+
+    @property
+    def is_whiteout(self) -> bool:
+        """A character device 0:0."""
+        return self.kind is Kind.CHAR and self.device == (0, 0)
+
+    @property
+    def is_opaque(self) -> bool:
+        return self.xattrs.get(OPAQUE) == b"y"
+
+    @property
+    def redirect(self) -> str:
+        """The name below under which a renamed directory goes on; "" if it was not renamed."""
+        return self.xattrs.get(REDIRECT, b"").decode("utf-8", "surrogateescape")
+
+    @property
+    def nlink(self) -> int:
+        """How many names lead here; of a directory, `.` and the `..` of those in it too."""
+        if not self.is_dir:
+            return self.names
+        return 2 + sum(child.is_dir for child in self.children.values())
+
+    def hides(self, name: str) -> bool:
+        """Whether that name in this directory is a whiteout, in either form."""
+        child = self.children.get(name)
+        if child is None:
+            return False
+        by_mark = self.xattrs.get(OPAQUE) == b"x" and WHITEOUT in child.xattrs
+        return child.is_whiteout or (by_mark and child.kind is Kind.FILE and not child.size)
+
+    def put(self, name: str, child: Inode) -> Inode:
+        """Give `child` this name in this directory, in place of what has it."""
+        self.drop(name)
+        self.children[name] = child
+        child.names += 1
+        return child
+
+    def drop(self, name: str) -> Inode | None:
+        """Take the name away, and give what had it."""
+        child = self.children.pop(name, None)
+        if child:
+            child.names -= 1
+        return child
+
+    def fill(self, content: bytes) -> None:
+        """Make this the content."""
+        self.read = lambda: content
+        self.size = len(content)
+
+    def copy(self) -> Inode:
+        """The same attributes and content, with no name, no children, and no mark of overlayfs."""
+        xattrs = {key: val for key, val in self.xattrs.items() if not key.startswith(MARKS)}
+        return replace(self, xattrs=xattrs, children={}, names=0)
+
+    def entry(self, path: str) -> Entry:
+        """The entry of a tar for it under this path; marks of overlayfs are left out."""
+        seconds, nanoseconds = divmod(self.mtime_ns, 10**9)
+        return Entry(
+            path,
+            self.kind,
+            self.mode,
+            self.uid,
+            self.gid,
+            self.size,
+            seconds,
+            self.link,
+            nanoseconds,
+            *self.device,
+            xattrs=self.copy().xattrs,
+        )
+
+    def walk(self, path: str = "") -> Iterator[tuple[str, Inode]]:
+        """All below this directory with their paths, parents first, names in order."""
+        for name in sorted(self.children):
+            child = self.children[name]
+            within = f"{path}/{name}" if path else name
+            yield within, child
+            yield from child.walk(within)
+
+
+def folder(mode: int = 0o755, **children: Inode) -> Inode:
+    """A directory with these in it."""
+    made = Inode(Kind.DIR, mode)
+    for name, child in children.items():
+        made.put(name, child)
+    return made
+
+
+def of_entry(entry: Entry, read: Callable[[], bytes]) -> Inode:
+    """The inode that an entry of a layer makes; `read` gives its content."""
+    return Inode(
+        entry.kind,
+        entry.mode,
+        entry.uid,
+        entry.gid,
+        entry.mtime_ns,
+        entry.link,
+        (entry.major, entry.minor),
+        entry.size,
+        read,
+        dict(entry.xattrs),
+    )
+
+
+def file(content: bytes = b"", mode: int = 0o644) -> Inode:
+    """A file with that content."""
+    made = Inode(Kind.FILE, mode)
+    made.fill(content)
+    return made
+
+
+def symlink(text: str) -> Inode:
+    """A symlink with that text."""
+    return Inode(Kind.SYMLINK, 0o777, link=text)
+
+
+def whiteout() -> Inode:
+    """What overlayfs puts at a name that is gone."""
+    return Inode(Kind.CHAR, 0)
+
+
+def tree(paths: Mapping[str, Inode | bytes | None]) -> Inode:
+    """A tree of these paths: bytes are a file, None is a whiteout, the same inode twice a link.
+
+    Directories on the way are made; a path that ends in a slash is a directory too.
+
+    >>> [path for path, _ in tree({"etc/motd": b"hello", "tmp/": b""}).walk()]
+    ['etc', 'etc/motd', 'tmp']
+    """
+    root = folder()
+    for path, what in paths.items():
+        parent, (*above, name) = root, path.rstrip("/").split("/")
+        for part in above:
+            parent = parent.children.get(part) or parent.put(part, folder())
+        if path.endswith("/") and not isinstance(what, Inode):
+            what = folder()
+        parent.put(name, file(what) if isinstance(what, bytes) else what or whiteout())
+    return root

@@ -1,0 +1,175 @@
+"""The root filesystem of an image, written to a directory: whole, or not at all.
+
+Merged, or a directory a layer, as overlay2 keeps them for the kernel to merge. The tree is made in
+memory first (see `overlay` and `lowers`), so that whiteouts never delete anything on disk; then
+each layer's tar is read once more, and only the files that still show are written. All of it
+happens in a private directory beside, which takes the true name at the end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from imgkit.errors import StoreError
+from imgkit.layer import Layer
+from imgkit.overlay import Overlay
+from imgkit.overlay.tree import Node
+from imgkit.unpack.extract import PRIVATE, Extraction, Options, Report
+from imgkit.unpack.lowers import Lower, lowers
+
+__all__ = ["Report", "unpack", "unpack_layers"]
+
+Written = TypeVar("Written")
+
+
+def unpack(
+    layers: Iterable[Layer],
+    dest: str | os.PathLike[str],
+    *,
+    owners: bool | None = None,
+    devices: bool = False,
+    on_entry: Callable[[Node], None] | None = None,
+) -> Report:
+    """Write the merged root filesystem of `layers` to `dest`, a new or an empty directory.
+
+    With `owners` (default: for root) every owner is as recorded, and set-user-ID bits are kept.
+    Without, all is the user's, those bits are dropped, and owners are recorded in the extended
+    attribute `user.rootlesscontainers`, as umoci does. With `devices`, device nodes are made where
+    the system lets us; for others there is an empty file, and they are in the report. No other
+    extended attributes are set.
+    Raises `StoreError` if `dest` cannot be used, or on a write error; nothing of it is then left.
+    """
+    overlay = Overlay(layers)
+    options = _options(owners, devices, on_entry)
+    return _write(dest, Extraction(Lower(overlay.root), overlay.layers, options).run)
+
+
+def unpack_layers(
+    layers: Iterable[Layer],
+    dest: str | os.PathLike[str],
+    *,
+    owners: bool | None = None,
+    devices: bool = False,
+    on_entry: Callable[[Node], None] | None = None,
+) -> dict[str, Report]:
+    """Write each layer to a directory in `dest`; of each such directory, base first, its report.
+
+    The directories are `00-DIFFID/diff` and so on. Mounted one upon another by overlayfs they show
+    what `unpack` writes: what a layer takes away is a whiteout or an opaque directory on disk (see
+    `lowers` and `marks`), in a form that root may mount, or for another user with `userxattr`.
+    But a device 0:0 in a layer is a whiteout to overlayfs. All else is as `unpack` has it.
+    """
+    stack = tuple(layers)
+    options = _options(owners, devices, on_entry)
+
+    def write(directory: str) -> dict[str, Report]:
+        reports = {}
+        for number, lower in enumerate(lowers(stack)):
+            name = f"{number:02}-{stack[number].diff_id.short}/diff"
+            os.makedirs(os.path.join(directory, name), PRIVATE)
+            run = Extraction(lower, stack, options).run
+            reports[name] = run(os.path.join(directory, name))
+        return reports
+
+    return _write(dest, write)
+
+
+def _options(
+    owners: bool | None, devices: bool, on_entry: Callable[[Node], None] | None
+) -> Options:
+    owners = _is_root() if owners is None else owners
+    return Options(owners, devices, on_entry or (lambda node: None))
+
+
+def _write(dest: str | os.PathLike[str], write: Callable[[str], Written]) -> Written:
+    """Let `write` fill a directory, which is at `dest` when it is whole; else nothing is."""
+    place = Path(os.path.realpath(dest))
+    _check_system(place)
+    try:
+        new = _is_new(place)
+        if new or not (os.path.ismount(place) or not os.access(place.parent, os.W_OK)):
+            return _beside(place, write)
+        return _inside(place, write)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StoreError(
+            f"cannot unpack to {place}: {reason}. Nothing was left there.", path=place
+        ) from error
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def _check_system(place: Path) -> None:
+    if os.open not in os.supports_dir_fd:
+        raise StoreError(
+            f"cannot unpack to {place}: this system cannot open a file below an open directory, "
+            "without which unpacking is not safe. Use Linux, macOS or WSL.",
+            path=place,
+        )
+
+
+def _is_new(place: Path) -> bool:
+    """True if nothing is there, False for an empty directory; anything else is refused."""
+    try:
+        names = os.listdir(place)
+    except FileNotFoundError:
+        return True
+    except NotADirectoryError:
+        raise StoreError(f"cannot unpack to {place}: it is not a directory", path=place) from None
+    if names:
+        raise StoreError(
+            f"cannot unpack to {place}: it is not empty. Name a new or an empty directory.",
+            path=place,
+        )
+    return False
+
+
+def _beside(place: Path, write: Callable[[str], Written]) -> Written:
+    """Write to a private directory beside `place`, which then takes its name."""
+    private = tempfile.mkdtemp(prefix=f".{place.name[:64]}.", dir=place.parent)
+    try:
+        written = write(private)
+        os.rename(private, place)
+    except BaseException as error:
+        _remove(private)
+        # A mount of the same filesystem elsewhere has the device number of its parent.
+        if not (isinstance(error, OSError) and error.errno in (errno.EBUSY, errno.EXDEV)):
+            raise
+        return _inside(place, write)
+    return written
+
+
+def _inside(place: Path, write: Callable[[str], Written]) -> Written:
+    """Write to `place` itself, which is empty; a failure empties it again."""
+    before = stat.S_IMODE(place.stat().st_mode)
+    try:
+        return write(os.fspath(place))
+    except BaseException:
+        for name in os.listdir(place):
+            _remove(os.path.join(place, name))
+        place.chmod(before)
+        raise
+
+
+def _remove(path: str) -> None:
+    """Remove a file or directory of ours, whatever its mode."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        os.remove(path)
+        return
+    with suppress(OSError):  # only a user needs this, and no error may hide the one that led here
+        os.chmod(path, PRIVATE)
+        for folder, names, _ in os.walk(path):
+            for inner in (os.path.join(folder, name) for name in names):
+                if not os.path.islink(inner):
+                    os.chmod(inner, PRIVATE)
+    shutil.rmtree(path, ignore_errors=True)
