@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -202,6 +203,12 @@ def by_us(image: Image) -> Result:
     return Result(json.loads(image.config.raw), tars)
 
 
+def owned(owner: int, member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """The same member, of that owner."""
+    member.uid = member.gid = owner
+    return member
+
+
 def context(folder: Path) -> Path:
     """Files of many kinds, as a build context."""
     for path in ("sub/deep", "private/in", "empty", "hard"):
@@ -223,7 +230,7 @@ def context(folder: Path) -> Path:
             archive.add(
                 folder / ("sub" if name != "own.tar" else "private"),
                 "." if name == "t.tgz" else "in-tar",
-                filter=lambda m, owner=owner: m.replace(uid=owner, gid=owner, deep=False),  # type: ignore[misc]
+                filter=partial(owned, owner),
             )
     (folder / "app.bin").write_bytes((folder / "own.tar").read_bytes())
     (folder / ".dockerignore").write_text("# comment\n*.out\n.dockerignore\n**/nothing\n")
