@@ -88,15 +88,17 @@ class Store:
 
     def find(self, reference: Reference) -> Record | None:
         """The row of that name, if there is one."""
-        name = reference.canonical
-        return next((record for record in self.records() if record.name == name), None)
+        return self._named(reference.canonical)
 
     def lookup(self, name: str) -> Descriptor | None:
         """What a registry would answer for a name in full: the index if there is one."""
-        record = next((record for record in self.records() if record.name == name), None)
+        record = self._named(name)
         if record is None:
             return None
         return self.document(record.index).descriptor if record.index else record.descriptor
+
+    def _named(self, name: str) -> Record | None:
+        return next((record for record in self.records() if record.name == name), None)
 
     def image(self, text: str) -> Image:
         """The image of that name, digest, ID or beginning of an ID; raises `NotFound`."""
