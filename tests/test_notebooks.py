@@ -20,13 +20,7 @@ from imgkit.lessons import COURSE, EXERCISES, QUIZZES
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 IDS = [path.stem for path in NOTEBOOKS]
 
-CONCEPTS = {
-    "00-start-here": set(),
-    "02-pulling": {*range(14, 23), 76},
-}
-"""What each lesson has to teach: the numbers of the curriculum."""
-
-WIDGETS = {"00-start-here": {"LayerExplorer"}, "02-pulling": {"PullMonitor"}}
+LESSONS = {lesson.file: lesson for lesson in COURSE}
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=IDS)
 
@@ -43,7 +37,11 @@ def tags(path: Path) -> list[str]:
 def test_the_lessons_that_are_said_to_be_ready_are_here() -> None:
     """The map of the course links to notebooks that exist, and to all of them."""
     assert [lesson.file for lesson in COURSE if lesson.ready] == IDS
-    assert set(CONCEPTS) == set(IDS)
+
+
+def test_every_concept_has_its_lesson() -> None:
+    """The course, as planned, teaches the 76 concepts of the curriculum and no other."""
+    assert {number for lesson in COURSE for number in lesson.concepts} == set(range(1, 77))
 
 
 @each
@@ -68,7 +66,7 @@ def test_every_cell_has_run_in_order(path: Path) -> None:
 def test_it_opens_and_closes_as_every_lesson(path: Path) -> None:
     """Title, promise, verbs, minutes and what comes before; at the end what can be done now."""
     first, last = cells(path)[0].source, cells(path)[-1].source
-    title = next(lesson.title for lesson in COURSE if lesson.file == path.stem)
+    title = LESSONS[path.stem].title
     assert first.startswith(f"# {title}\n")
     for words in ("**After this you can**", "**Time**", "**Before this**"):
         assert words in first
@@ -95,7 +93,7 @@ def test_it_is_short_enough(path: Path) -> None:
 def test_its_concepts(path: Path) -> None:
     """Every concept of the lesson has a cell that carries its number, and no unknown one."""
     found = {int(tag.removeprefix("concept-")) for tag in tags(path) if tag.startswith("concept-")}
-    assert found >= CONCEPTS[path.stem]
+    assert found >= set(LESSONS[path.stem].concepts)
     assert found <= set(range(1, 77))
 
 
@@ -103,7 +101,8 @@ def test_its_concepts(path: Path) -> None:
 def test_its_widgets(path: Path) -> None:
     """Each widget of the lesson is there, and a question follows it."""
     code = "\n".join(cell.source for cell in cells(path, "code"))
-    for widget in WIDGETS[path.stem]:
+    widget = LESSONS[path.stem].widget
+    if widget:
         assert f"{widget}(" in code
         assert f"widget-{widget}" in tags(path)
     for before, after in zip(cells(path), cells(path)[1:], strict=False):

@@ -13,12 +13,19 @@ from imgkit.lessons.quiz import Question
 
 __all__ = ["COURSE", "EXERCISES", "QUIZZES", "Exercise", "Lesson", "Question", "Verdict", "check"]
 
-EXERCISES: Final = {
-    exercise.key: exercise for exercise in (*start_here.EXERCISES, *pulling.EXERCISES)
+_BESIDE: Final = {
+    "00-start-here": start_here,
+    "02-pulling": pulling,
+}
+
+EXERCISES: Final[dict[str, Exercise]] = {
+    exercise.key: exercise for module in _BESIDE.values() for exercise in module.EXERCISES
 }
 """Every exercise by its key, such as "pulling-1"."""
 
-QUIZZES: Final = {"00-start-here": start_here.QUIZ, "02-pulling": pulling.QUIZ}
+QUIZZES: Final[dict[str, tuple[Question, ...]]] = {
+    file: module.QUIZ for file, module in _BESIDE.items()
+}
 """The quiz at the end of each notebook."""
 
 

@@ -1,0 +1,13 @@
+"""Diagrams of the course, as Graphviz DOT, drawn from real images and real logs.
+
+Arrows: solid, "points at by digest"; dashed, "named by". Things that lie on one another cover
+what is below, without an arrow. Shapes and colours are those of `legend.LEGEND`.
+"""
+
+from __future__ import annotations
+
+from imgkit.diagrams.course import course_map, legend
+from imgkit.diagrams.exchanges import conversation
+from imgkit.diagrams.parts import image_parts
+
+__all__ = ["conversation", "course_map", "image_parts", "legend"]
