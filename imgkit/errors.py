@@ -23,6 +23,7 @@
     ├── CannotRun                 it needs a real machine: a foreign program, or more of a shell
     ├── ContainerError            no container has that name, or it is not in a state for that
     ├── StoreError                the local repository, or a directory, cannot be used
+    ├── InvalidCode               the text is no code of a learner's progress
     └── Stopped                   given up, because something beside it failed
 
 Every message says what was asked, what was found and, where there is something to do, what to do.
@@ -141,6 +142,10 @@ class ContainerError(ImgkitError):
 
 class StoreError(ImgkitError):
     """The local repository, or another directory on disk, cannot be used. Facts: `path`."""
+
+
+class InvalidCode(ImgkitError):
+    """The text is no code of a learner's progress."""
 
 
 class Stopped(ImgkitError):

@@ -43,7 +43,8 @@ collect_ignore = ["offline"]
 def isolate() -> None:
     """This process, and every Python started from it, has no network.
 
-    Kernels know nothing of what this user told IPython, and do not warn that they use TCP.
+    Kernels know nothing of what this user told IPython or has passed, and do not warn that they
+    use TCP.
     """
     folder = str(ROOT / "tests" / "offline")
     rest = os.environ.get("PYTHONPATH")
@@ -53,6 +54,7 @@ def isolate() -> None:
     home = tempfile.TemporaryDirectory(prefix="imgkit-ipython-")
     atexit.register(home.cleanup)
     os.environ["IPYTHONDIR"] = home.name
+    os.environ["IMGKIT_PROGRESS"] = str(Path(home.name, "progress.txt"))
     profile = Path(home.name, "profile_default")
     profile.mkdir()
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 'ERROR'\n")

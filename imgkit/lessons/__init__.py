@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from imgkit.errors import NotFound
 from imgkit.lab import Lab
 from imgkit.lessons import pulling, start_here
 from imgkit.lessons.course import COURSE, Lesson
-from imgkit.lessons.exercise import Exercise, Verdict
+from imgkit.lessons.exercise import PASSED, Exercise, Verdict
+from imgkit.lessons.progress import Progress, note
 from imgkit.lessons.quiz import Question
 
-__all__ = ["COURSE", "EXERCISES", "QUIZZES", "Exercise", "Lesson", "Question", "Verdict", "check"]
+__all__ = [
+    "COURSE",
+    "EXERCISES",
+    "QUIZZES",
+    "Exercise",
+    "Lesson",
+    "Progress",
+    "Question",
+    "Verdict",
+    "check",
+    "progress",
+]
 
 _BESIDE: Final = {
     "00-start-here": start_here,
@@ -30,7 +43,18 @@ QUIZZES: Final[dict[str, tuple[Question, ...]]] = {
 
 
 def check(key: str, answer: Any, lab: Lab) -> Verdict:
-    """What is to be said of an answer to the exercise of that key; raises `NotFound`."""
+    """What is to be said of an answer to the exercise of that key; raises `NotFound`.
+
+    What is passed is noted among the learner's progress.
+    """
     if key not in EXERCISES:
         raise NotFound(f"there is no exercise {key!r}. There is: {', '.join(EXERCISES)}.", name=key)
-    return EXERCISES[key].check(answer, lab)
+    verdict = EXERCISES[key].check(answer, lab)
+    if verdict.state == PASSED:
+        return replace(verdict, says=verdict.says + note(key))
+    return verdict
+
+
+def progress() -> Progress:
+    """What this learner has passed so far, in all lessons."""
+    return Progress({file: [e.key for e in module.EXERCISES] for file, module in _BESIDE.items()})
