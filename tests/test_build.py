@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 from images import AMD64, add_image
 
-from imgkit.build import Builder, Built, build
+from imgkit.build import Builder, Built, Options, build
 from imgkit.build.patterns import Ignore, matches
 from imgkit.build.workshop import BUILDKIT
 from imgkit.config import Config
@@ -145,10 +145,10 @@ def make(
     store: Store, text: str, context: Path | Mapping[str, bytes] | None = None, **options: Any
 ) -> Built:
     """Build upon `base`, at a fixed time; what comes out is sound."""
-    options.setdefault("clock", lambda: CLOCK)
-    built = build(
-        f"FROM base\n{text}", {"a.txt": b"a\n"} if context is None else context, store, **options
-    )
+    tag = options.pop("tag", ())
+    given = {"a.txt": b"a\n"} if context is None else context
+    how = Options(**{"clock": lambda: CLOCK, **options})
+    built = build(f"FROM base\n{text}", given, store, tag, how)
     assert verify(built.image) == []
     return built
 
@@ -254,7 +254,9 @@ def test_a_build_of_from_alone_is_its_base(store: Store) -> None:
 
 def test_scratch(store: Store) -> None:
     """FROM scratch begins with nothing: one COPY, one layer."""
-    built = build("FROM scratch\nCOPY a.txt /", {"a.txt": b"a\n"}, store, platform=AMD64)
+    built = build(
+        "FROM scratch\nCOPY a.txt /", {"a.txt": b"a\n"}, store, (), Options(platform=AMD64)
+    )
     assert verify(built.image) == []
     assert built.image.overlay.paths == ["a.txt"]
     assert built.image.config.platform == AMD64
@@ -319,10 +321,10 @@ def test_a_stage_from_a_stage(store: Store) -> None:
 def test_target(store: Store) -> None:
     """A build ends with the stage that is asked for, and counts its steps accordingly."""
     text = "FROM base AS one\nRUN echo 1 > /x\nFROM base AS two\nRUN false"
-    built = build(text, {}, store, target="one")
+    built = build(text, {}, store, (), Options(target="one"))
     assert [(step.number, step.total) for step in built.steps] == [(1, 2), (2, 2)]
     with pytest.raises(BuildFailed, match="failed to reach build target three"):
-        build(text, {}, store, target="three")
+        build(text, {}, store, (), Options(target="three"))
 
 
 def test_copy_from_another_image(store: Store) -> None:
@@ -335,7 +337,7 @@ def test_triggers(store: Store) -> None:
     """ONBUILD waits for the build that starts from the image, and is done once."""
     make(store, "ONBUILD RUN echo later > /later", tag="parent")
     said: list[str] = []
-    child = build("FROM parent\nRUN true", {}, store, tag="child", say=said.append)
+    child = build("FROM parent\nRUN true", {}, store, "child", Options(say=said.append))
     assert child.image.overlay.read("/later") == b"later\n"
     assert "# Executing 1 build trigger" in said
     assert "OnBuild" not in child.image.config.settings
@@ -349,7 +351,10 @@ def test_base_images_are_pulled(store: Store, tmp_path: Path) -> None:
         asked.append(reference.familiar)
         add_image(store, "far:1", platform=Platform.here())
 
-    assert build("FROM far:1", {}, store, pull=pull).image.overlay.read("/etc/motd") == b"hello"
+    assert (
+        build("FROM far:1", {}, store, (), Options(pull=pull)).image.overlay.read("/etc/motd")
+        == b"hello"
+    )
     assert asked == ["far:1"]
     with pytest.raises(NotFound, match="nowhere:1 is not in the local repository"):
         build("FROM nowhere:1", {}, store)
@@ -605,7 +610,7 @@ def test_step_by_step(store: Store) -> None:
     """Nothing is done before it is asked for; the image is there after each step."""
     said: list[str] = []
     text = "FROM base\nENV A=1\nRUN echo 1 > /1"
-    builder = Builder(text, {}, store, say=said.append, clock=lambda: CLOCK)
+    builder = Builder(text, {}, store, Options(say=said.append, clock=lambda: CLOCK))
     assert said == ["Sending build context to Docker daemon  2.048kB"]
     steps = iter(builder)
     assert next(steps).instruction.verb == "FROM"
@@ -622,3 +627,12 @@ def test_arguments_that_nobody_asked_for(store: Store) -> None:
     said: list[str] = []
     make(store, "RUN true", args={"zz": "1"}, say=said.append)
     assert "[Warning] One or more build-args [zz] were not consumed" in said
+
+
+def test_labels_from_outside(store: Store) -> None:
+    """--label is one more LABEL at the end, whose values are taken as they are."""
+    said: list[str] = []
+    labels = {"z": "it's $A", "a": "b"}
+    built = make(store, "ENV A=1", labels=labels, say=said.append)
+    assert built.image.config.settings["Labels"] == labels
+    assert "Step 3/3 : LABEL a=b z=it's $A" in said

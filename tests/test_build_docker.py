@@ -22,7 +22,7 @@ from docker_engine import Docker, docker
 from test_build import IGNORED, PATHS, REFUSED
 from test_dockerfile import BAD, BAD_WORDS, WORDS
 
-from imgkit.build import build
+from imgkit.build import Options, build
 from imgkit.build.workshop import BUILDKIT
 from imgkit.config import Config
 from imgkit.digest import Digest
@@ -257,7 +257,7 @@ def test_docker_builds_the_same(
     folder = context(tmp_path / "context")
     (folder / "Dockerfile").write_text(CASES[case])
     said: list[str] = []
-    built = build(CASES[case], folder, store, tag="built", say=said.append, args={"W": "w2"})
+    built = build(CASES[case], folder, store, "built", Options(say=said.append, args={"W": "w2"}))
     assert verify(built.image) == []
     theirs, lines = by_docker(docker, folder, "--build-arg", "W=w2")
     ours = by_us(built.image)
@@ -392,7 +392,7 @@ def test_buildkit_tells_it_so(
     if "buildx" in done.stderr:
         pytest.skip("this docker has no BuildKit: it lacks its plugin buildx")
     assert done.returncode == 0, done.stderr
-    ours = by_us(build(text, folder, store, style=BUILDKIT).image)
+    ours = by_us(build(text, folder, store, (), Options(style=BUILDKIT)).image)
     theirs = saved(docker).config
     # BuildKit of Docker 20.10 does not tell yet which value an ARG had.
     assert [

@@ -12,10 +12,12 @@ processor, is refused (`CannotRun`). Nothing gets a name before its last step is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from imgkit import units
 from imgkit.build import context as contexts
@@ -23,7 +25,7 @@ from imgkit.build import dockerfile, instruction, stepping, variables
 from imgkit.build.dockerfile import Stage
 from imgkit.build.effects import PATH, PREDEFINED, State
 from imgkit.build.instruction import Instruction
-from imgkit.build.workshop import CLASSIC, EPOCH, Progress, Puller, Workshop
+from imgkit.build.workshop import EPOCH, Options, Progress, Workshop
 from imgkit.digest import Digest
 from imgkit.draft import Cache, Draft
 from imgkit.errors import BuildFailed, InvalidDockerfile
@@ -34,7 +36,11 @@ from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import Store
 
+__all__ = ["Builder", "Built", "Files", "Options", "Step", "build"]
+
 Files = Path | Mapping[str, bytes]
+
+_DEFAULT: Final = Options()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,48 +76,31 @@ class Built:
         return self.image.id
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Builder:
     """One build, a step at a time. Raises `InvalidDockerfile` at once for what cannot be read.
 
-    `context` is a directory, or files by their paths. `args` are the values of --build-arg, `pull`
-    gets a base image that is not in the store. `style` is whose words the history has: Docker's
-    classic builder's or BuildKit's. `say` gets each line that Docker would print.
+    `context` is a directory, or files by their paths.
     """
 
     def __init__(
-        self,
-        text: str,
-        context: Files,
-        store: Store,
-        *,
-        args: Mapping[str, str] | None = None,
-        target: str | None = None,
-        no_cache: bool = False,
-        clock: Callable[[], datetime] = _now,
-        say: Callable[[str], None] = lambda line: None,
-        style: str = CLASSIC,
-        pull: Puller | None = None,
-        platform: Platform | None = None,
+        self, text: str, context: Files, store: Store, options: Options = _DEFAULT
     ) -> None:
+        self.options = options
         self.file = dockerfile.parse(text)
-        self.args = dict(args or {})
-        self.stages = self._until(target)
-        self.platform = platform
+        self.stages = self._until(options.target)
+        if options.labels:
+            *firsts, last = self.stages
+            label = _labelling(options.labels, last.base.line)
+            self.stages = (*firsts, replace(last, steps=(*last.steps, label)))
         self.outer: dict[str, str] = {}
         self.steps: list[Step] = []
         self.last: Progress | None = None
-        now = (clock() - EPOCH) // timedelta(microseconds=1) * 1000
+        now = (options.clock() - EPOCH) // timedelta(microseconds=1) * 1000
         folder = isinstance(context, Path)
         tree = contexts.of_folder(context) if folder else contexts.of_files(context, now)  # type: ignore[arg-type]
-        self.shop = Workshop(
-            store, Mount([tree]), clock, say, style, Cache(store), not no_cache, pull=pull
-        )
+        self.shop = Workshop(store, Mount([tree]), options, Cache(store))
         sent = units.size(contexts.sent(tree, context, text.encode()), 4)
-        say(f"Sending build context to Docker daemon  {sent}")
+        options.say(f"Sending build context to Docker daemon  {sent}")
         self._iterator = self._carry_out()
 
     def __iter__(self) -> Iterator[Step]:
@@ -157,7 +146,7 @@ class Builder:
         for one in self.file.arguments:
             self._announce(one)
             for name, default in one.pairs:
-                value = self.args.get(name, self._expand(one, default))
+                value = self.options.args.get(name, self._expand(one, default))
                 if value is not None:
                     self.outer[name] = value
             yield self._done(one, 0, None)
@@ -211,10 +200,14 @@ class Builder:
                 text=stage.base.text,
             )
         asked = self._expand(stage.base, stage.base.flags.get("platform"))
-        platform = Platform.parse(asked) if asked else self.platform
+        platform = Platform.parse(asked) if asked else self.options.platform
         progress = Progress(stage, self._base(name, platform), State())
         state = progress.state
-        state.settings, state.given, state.outer = progress.draft.settings, self.args, self.outer
+        state.settings, state.given, state.outer = (
+            progress.draft.settings,
+            self.options.args,
+            self.outer,
+        )
         state.escape = self.file.escape
         if "PATH" not in state.env:
             state.settings["Env"] = [*(state.settings.get("Env") or []), PATH]
@@ -255,7 +248,7 @@ class Builder:
         known = {
             name for one in self.file.instructions if one.verb == "ARG" for name, _ in one.pairs
         }
-        unused = sorted(name for name in self.args if name not in known | PREDEFINED)
+        unused = sorted(name for name in self.options.args if name not in known | PREDEFINED)
         if unused:
             listed = " ".join(unused)
             self.shop.say(f"[Warning] One or more build-args [{listed}] were not consumed")
@@ -265,35 +258,21 @@ def build(
     text: str,
     context: Files,
     store: Store,
-    *,
-    tag: str | Sequence[str] | None = None,
-    args: Mapping[str, str] | None = None,
-    target: str | None = None,
-    no_cache: bool = False,
-    clock: Callable[[], datetime] = _now,
-    say: Callable[[str], None] = lambda line: None,
-    style: str = CLASSIC,
-    pull: Puller | None = None,
-    platform: Platform | None = None,
+    tag: str | Sequence[str] = (),
+    options: Options = _DEFAULT,
 ) -> Built:
     """The image of a Dockerfile, in the store, under each name in `tag`; see `Builder`."""
-    tags = [tag] if isinstance(tag, str) else list(tag or ())
+    tags = [tag] if isinstance(tag, str) else list(tag)
     for one in tags:
         _tag(one)
-    builder = Builder(
-        text,
-        context,
-        store,
-        args=args,
-        target=target,
-        no_cache=no_cache,
-        clock=clock,
-        say=say,
-        style=style,
-        pull=pull,
-        platform=platform,
-    )
-    return builder.finish(*tags)
+    return Builder(text, context, store, options).finish(*tags)
+
+
+def _labelling(labels: Mapping[str, str], line: int) -> Instruction:
+    """The step that --label adds at the end; in its values a `$` is a `$`."""
+    text = " ".join(["LABEL", *(f"{name}={labels[name]}" for name in sorted(labels))])
+    pairs = tuple((shlex.quote(name), shlex.quote(labels[name])) for name in sorted(labels))
+    return Instruction("LABEL", line, text, pairs=pairs)
 
 
 def _tag(text: str) -> Reference:

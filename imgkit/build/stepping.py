@@ -59,7 +59,7 @@ def carry_out(shop: Workshop, progress: Progress, step: Instruction) -> Outcome:
     job = _ready(shop, progress, step)
     before = progress.draft
     key = shop.cache.key(before, job.told, job.more)
-    if shop.use_cache and not progress.busted:
+    if not shop.options.no_cache and not progress.busted:
         found = shop.cache.find(key, before)
         if found:
             shop.say(" ---> Using cache")
@@ -74,7 +74,7 @@ def carry_out(shop: Workshop, progress: Progress, step: Instruction) -> Outcome:
         _fail(step, f"max depth exceeded: an image has at most {LAYER_LIMIT} layers. Join RUNs.")
     history = History(
         job.told,
-        moment(shop.clock()),
+        moment(shop.options.clock()),
         "buildkit.dockerfile.v0" if shop.style == BUILDKIT else "",
         tar is None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -40,26 +40,50 @@ class Progress:
     """A step was not in the cache, so none that follows may be taken from there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an image is to be built, beyond its Dockerfile, context and names.
+
+    `args` are the values of --build-arg, `labels` those of --label. `pull` gets a base image that
+    is not in the store. `say` gets each line that Docker would print. `style` is whose words the
+    history has: Docker's classic builder's or BuildKit's.
+    """
+
+    args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    target: str | None = None
+    no_cache: bool = False
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    say: Callable[[str], None] = lambda line: None
+    style: str = CLASSIC
+    pull: Puller | None = None
+    platform: Platform | None = None
+
+
 @dataclass(slots=True)
 class Workshop:
     """What all steps of a build share."""
 
     store: Store
     context: Mount
-    clock: Callable[[], datetime]
-    say: Callable[[str], None]
-    style: str
+    options: Options
     cache: Cache
-    use_cache: bool
     stages: dict[str, Progress] = field(default_factory=dict)
-    pull: Puller | None = None
+
+    @property
+    def say(self) -> Callable[[str], None]:
+        return self.options.say
+
+    @property
+    def style(self) -> str:
+        return self.options.style
 
     def mount(self, trees: Sequence[Inode]) -> Mount:
         """A writable filesystem over these, whose clock is the build's."""
         return Mount(trees, clock=self.nanoseconds)
 
     def nanoseconds(self) -> int:
-        return (self.clock() - EPOCH) // timedelta(microseconds=1) * 1000
+        return (self.options.clock() - EPOCH) // timedelta(microseconds=1) * 1000
 
     def trees(self, progress: Progress) -> list[Inode]:
         """The filesystem of a stage as it is, as the lowers of a mount."""
@@ -93,9 +117,9 @@ class Workshop:
         try:
             return self.store.image(name)
         except ImgkitError:
-            if self.pull is None:
+            if self.options.pull is None:
                 raise error from None
-        self.pull(reference, platform)
+        self.options.pull(reference, platform)
         return Image.of(self.store, reference, platform)
 
 
