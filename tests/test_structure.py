@@ -17,7 +17,7 @@ PACKAGE: Final = Path(imgkit.__file__).parent
 
 # A module imports only from lines above its own; on its own line, only what SIDEWAYS lists.
 MAP: Final = (
-    ("errors", "units", "golang"),
+    ("errors", "units", "golang", "ingest"),
     ("digest",),
     ("document",),
     ("platforms",),
@@ -39,7 +39,7 @@ MAP: Final = (
     ("samples",),
     ("commands",),
     ("lab",),
-    ("conversation", "figure"),
+    ("address", "conversation", "figure"),
     ("pull", "walk", "legend"),
     ("diagrams", "lessons"),
     ("widgets",),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from imgkit.widgets.layer_explorer import LayerExplorer
+from imgkit.widgets.name_explorer import NameExplorer
 from imgkit.widgets.pull_monitor import PullMonitor
 from imgkit.widgets.quiz import Quiz
 
-__all__ = ["LayerExplorer", "PullMonitor", "Quiz"]
+__all__ = ["LayerExplorer", "NameExplorer", "PullMonitor", "Quiz"]
