@@ -25,7 +25,7 @@ from imgkit.image import Image
 from imgkit.mount import Mount
 from imgkit.mount.inode import Inode, file, symlink, tree
 from imgkit.shell.builtin import BUILTINS
-from imgkit.shell.grammar import parse
+from imgkit.shell.grammar import is_unfinished, parse
 from imgkit.shell.programs import PROGRAMS
 from imgkit.shell.script import BadSyntax
 from imgkit.store import Store
@@ -437,3 +437,40 @@ def test_no_line_breaks_it(line: str, user: str) -> None:
     """Whatever is typed, it ends with an exit code or with a refusal in words."""
     with suppress(CannotRun, ExecFailed):
         assert 0 <= shell.run(mount(), line, user=user).code <= 255
+
+
+UNFINISHED: Final = (
+    "for i in 1 2",
+    "for i in 1 2; do echo $i",
+    "if true; then",
+    "echo 'a",
+    'echo "a',
+    "echo $(ls",
+    "echo `ls",
+    "echo a &&",
+    "echo a |",
+    "( ls",
+    "{ ls;",
+    "echo a \\",
+)
+FINISHED: Final = ("", "ls", "fi", "echo a \\\\", "ls )", "echo 'a' b", "cat <<E", "a &")
+
+
+@pytest.mark.parametrize("text", UNFINISHED)
+def test_waits_for_another_line(text: str) -> None:
+    """What cannot end here goes on in the next line; a shell at a prompt waits for it."""
+    assert is_unfinished(text)
+
+
+@pytest.mark.parametrize("text", FINISHED)
+def test_waits_for_nothing(text: str) -> None:
+    """Whole lines, and those that no line could make right, are for now."""
+    assert not is_unfinished(text)
+
+
+def test_standard_input() -> None:
+    """A program reads what it is given; a shell without arguments takes it as a script."""
+    session = shell.Shell(mount())
+    assert session.execute(["cat"], b"hello\n").out == "hello\n"
+    done = session.execute(["sh"], b"echo a\necho b >&2\necho c; exit 3\n")
+    assert (done.code, done.printed) == (3, ((1, "a\n"), (2, "b\n"), (1, "c\n")))

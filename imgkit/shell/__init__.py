@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Final
 
 from imgkit.errors import CannotRun, ExecFailed
@@ -43,12 +44,26 @@ DEPTH: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A command that came to its end: its exit code, what it printed, and both as one screen."""
+    """A command that came to its end: its exit code, and what it printed, in order.
+
+    Each piece of `printed` has the file descriptor (1 or 2) that it was printed to.
+    """
 
     code: int
-    out: str
-    err: str
-    screen: str
+    printed: tuple[tuple[int, str], ...]
+
+    @property
+    def out(self) -> str:
+        return "".join(text for fd, text in self.printed if fd == 1)
+
+    @property
+    def err(self) -> str:
+        return "".join(text for fd, text in self.printed if fd == 2)
+
+    @property
+    def screen(self) -> str:
+        """Both, as a terminal shows them."""
+        return "".join(text for _, text in self.printed)
 
 
 def run(
@@ -84,28 +99,24 @@ class Shell(Session):
         """Carry out a line, or many. Raises `CannotRun`, before or in the middle of it."""
         return self._collected(lambda streams: self.interpret(text, streams))
 
-    def execute(self, words: Sequence[str]) -> Finished:
+    def execute(self, words: Sequence[str], stdin: bytes = b"") -> Finished:
         """Run one program with its arguments. Raises `ExecFailed` or `CannotRun`."""
-        return self._collected(lambda streams: self.start(list(words), streams))
+        return self._collected(lambda streams: self.start(list(words), streams), stdin)
 
-    def _collected(self, do: Callable[[Streams], int]) -> Finished:
+    def _collected(self, do: Callable[[Streams], int], stdin: bytes = b"") -> Finished:
         chunks: list[tuple[int, bytes]] = []
         streams = Streams(
-            b"", lambda data: chunks.append((1, data)), lambda data: chunks.append((2, data))
+            stdin, lambda data: chunks.append((1, data)), lambda data: chunks.append((2, data))
         )
-
-        def printed(*wanted: int) -> str:
-            data = b"".join(data for fd, data in chunks if fd in wanted)
-            return data.decode("utf-8", "replace")
-
         try:
             self.status = do(streams)
         except Exit as end:
             self.status = self.ended = end.code
         except (CannotRun, ExecFailed) as error:
-            error.facts["screen"] = printed(1, 2)
+            error.facts["printed"] = _joined(chunks)
+            error.facts["screen"] = "".join(text for _, text in error.facts["printed"])
             raise
-        return Finished(self.status, printed(1), printed(2), printed(1, 2))
+        return Finished(self.status, _joined(chunks))
 
     # -- scripts --------------------------------------------------------------------------------
 
@@ -349,3 +360,11 @@ class Shell(Session):
             streams.err(encode(f"sh: .: can't open '{words[-1]}': {why(error)}\n"))
             raise Exit(2) from None
         return self.interpret(text, streams)
+
+
+def _joined(chunks: Sequence[tuple[int, bytes]]) -> tuple[tuple[int, str], ...]:
+    """What was printed, as text; what went to one place without a break is one piece."""
+    return tuple(
+        (fd, b"".join(data for _, data in pieces).decode("utf-8", "replace"))
+        for fd, pieces in groupby(chunks, lambda chunk: chunk[0])
+    )

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from imgkit.errors import CannotRun
 from imgkit.shell.script import (
     AndOr,
     BadSyntax,
@@ -28,6 +29,7 @@ from imgkit.shell.script import (
     Script,
     Simple,
     Text,
+    Unfinished,
     Word,
     literal,
     unknown,
@@ -50,6 +52,17 @@ _CLOSING: Final = frozenset({"then", "elif", "else", "fi", "do", "done", "}"})
 def parse(text: str) -> Script:
     """The script in this text; raises `BadSyntax`, or `CannotRun` for what is not known here."""
     return _Parser(text).whole()
+
+
+def is_unfinished(text: str) -> bool:
+    """Whether a shell would wait for another line before it does anything."""
+    try:
+        parse(text)
+    except Unfinished:
+        return True
+    except (BadSyntax, CannotRun):
+        return False
+    return re.search(r"(?<!\\)(\\\\)*\\\Z", text) is not None
 
 
 class _Parser(Words):

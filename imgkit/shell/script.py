@@ -12,6 +12,10 @@ class BadSyntax(Exception):
     """The text is no script in any shell; says what shells say."""
 
 
+class Unfinished(BadSyntax):
+    """The text stops where a script cannot: more lines may make it one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """Characters as they stand; quoted ones are not split, and `*` among them is a star."""

@@ -13,6 +13,7 @@ from imgkit.shell.script import (
     Script,
     Substitution,
     Text,
+    Unfinished,
     Word,
     unknown,
 )
@@ -48,7 +49,7 @@ class Words(ABC):
             if self._take("'"):
                 end = self.text.find("'", self.at)
                 if end < 0:
-                    raise BadSyntax("unterminated quoted string")
+                    raise Unfinished("unterminated quoted string")
                 parts.append(Text(self.text[self.at : end], True))
                 self.at = end + 1
             elif self._take('"'):
@@ -67,7 +68,7 @@ class Words(ABC):
         while not (end and self._take(end)):
             if self.at == len(self.text):
                 if end:
-                    raise BadSyntax("unterminated quoted string")
+                    raise Unfinished("unterminated quoted string")
                 break
             if self._sees("\\") and self.text[self.at + 1 : self.at + 2] in ("$", "`", '"', "\\"):
                 self.at += 1
@@ -87,7 +88,7 @@ class Words(ABC):
         if self._take("`"):
             end = self.text.find("`", self.at)
             if end < 0:
-                raise BadSyntax("EOF in backquote substitution")
+                raise Unfinished("EOF in backquote substitution")
             inner, self.at = self.text[self.at : end], end + 1
             return Substitution(type(self)(inner).whole(), quoted)
         if self._take("$(("):
@@ -95,7 +96,7 @@ class Words(ABC):
         if self._take("$("):
             script = self.script()
             if not self._take(")"):
-                raise BadSyntax('unexpected end of file (expecting ")")')
+                self._wrong(")")
             return Substitution(script, quoted)
         if self._take("${"):
             return self._braced(quoted)
@@ -180,4 +181,5 @@ class Words(ABC):
     def _wrong(self, expected: str = "") -> NoReturn:
         rest = self.text[self.at :].split()
         found = f'unexpected "{rest[0]}"' if rest else "unexpected end of file"
-        raise BadSyntax(found + (f' (expecting "{expected}")' if expected else ""))
+        kind = BadSyntax if rest else Unfinished
+        raise kind(found + (f' (expecting "{expected}")' if expected else ""))
