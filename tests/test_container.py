@@ -20,7 +20,7 @@ from imgkit import samples
 from imgkit.container import Container
 from imgkit.container.containers import ADJECTIVES, NOUNS, Containers, in_use
 from imgkit.container.record import CREATED, EXITED, REMOVED, RUNNING
-from imgkit.errors import CannotRun, ContainerError, ExecFailed
+from imgkit.errors import CannotRun, ContainerError, ExecFailed, StoreError
 from imgkit.image import Image, copy, verify
 from imgkit.reference import Reference
 from imgkit.store import Store
@@ -184,9 +184,41 @@ def test_missing_program(shelf: Containers, alpine: Image) -> None:
 def test_no_command(shelf: Containers, store: Store) -> None:
     """A container needs a program."""
     image = Image(store, add_image(store, "empty"))
-    container = shelf.create(image, entrypoint=[])
-    with pytest.raises(ContainerError, match="no command specified"):
-        container.start()
+    with pytest.raises(ContainerError, match="No command specified"):
+        shelf.create(image, entrypoint=[])
+    with pytest.raises(ContainerError, match="needs to be an absolute path"):
+        shelf.create(image, ["true"], workdir="relative")
+    assert shelf.records() == []
+
+
+def test_a_foreign_record(shelf: Containers, alpine: Image) -> None:
+    """A file among the containers that is none is named, and nothing else is said of it."""
+    shelf.create(alpine)
+    (shelf.folder / "x.json").write_text('{"a": 1}')
+    with pytest.raises(StoreError, match="is no record of a container"):
+        shelf.records()
+
+
+def test_fleeting(shelf: Containers, alpine: Image) -> None:
+    """With --rm, a container goes when its program ends, or is ended."""
+    done = shelf.create(alpine, ["sh", "-c", "exit 3"], fleeting=True)
+    done.start()
+    assert (done.state, done.record.code, shelf.records()) == (REMOVED, 3, [])
+    waiting = shelf.create(alpine, SLEEP, fleeting=True)
+    waiting.start()
+    assert len(shelf.records()) == 1
+    waiting.kill()
+    assert shelf.records() == []
+
+
+def test_kill(shelf: Containers, alpine: Image) -> None:
+    """What is not running cannot be killed."""
+    container = shelf.create(alpine, SLEEP)
+    with pytest.raises(ContainerError, match="is not running"):
+        container.kill()
+    container.start()
+    container.kill()
+    assert (container.state, container.record.code) == (EXITED, 137)
 
 
 def test_ambiguous_id(shelf: Containers, alpine: Image) -> None:

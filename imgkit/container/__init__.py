@@ -81,7 +81,7 @@ class Container:
 
     # -- life -----------------------------------------------------------------------------------
 
-    def start(self) -> Finished | None:
+    def start(self, stdin: bytes = b"") -> Finished | None:
         """Run the main program; what it printed, or None where it is running from now on.
 
         Raises `ExecFailed` when it is not there, and `CannotRun` for what the small shell does not
@@ -90,8 +90,6 @@ class Container:
         self._there()
         if self.state == RUNNING:
             return None
-        if not self.record.command:
-            raise ContainerError("no command specified", name=self.name)
         shell = self.shell(_inside=True)
         self._make_workdir(shell)
         self.record.started = moment(self.clock())
@@ -99,7 +97,7 @@ class Container:
         self.record.note = ""
         try:
             if not self._waits(shell):
-                done = shell.execute(self.record.command)
+                done = shell.execute(self.record.command, stdin)
         except ExecFailed as error:
             self.record.code = int(error.code)
             self.keep(self)
@@ -108,20 +106,28 @@ class Container:
             if "program" not in error.facts:
                 raise
             self.record.note = str(error)
-            self.record.log += f"{error.facts.get('screen', '')}imgkit: {error}.\n"
+            self.record.printed += [*error.facts.get("printed", ()), (2, f"imgkit: {error}.\n")]
         if done is None:
             self.record.state = RUNNING
             self.keep(self)
             return None
-        self.record.log += done.screen
+        self.record.printed += done.printed
         self.finish(done.code)
         return done
 
     def finish(self, code: int) -> None:
         """The main program has ended, with this exit code."""
-        self.record.state, self.record.code = EXITED, code
+        self.record.state = REMOVED if self.record.fleeting else EXITED
+        self.record.code = code
         self.record.finished = moment(self.clock())
         self.keep(self)
+
+    def kill(self) -> None:
+        """End the main program at once; raises `ContainerError` where it is not running."""
+        self._there()
+        if self.state != RUNNING:
+            raise ContainerError(f"Container {self.id} is not running", name=self.name)
+        self.finish(137)
 
     def stop(self) -> None:
         """End the main program; one that has ended stays as it is.
@@ -145,6 +151,11 @@ class Container:
         self.record.state = REMOVED
         self.keep(self)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the files in the writable layer."""
+        return sum(entry.size for entry, _ in self.mount.upper_entries())
+
     def execute(
         self,
         command: Sequence[str],
@@ -152,11 +163,12 @@ class Container:
         user: str | None = None,
         workdir: str | None = None,
         env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
     ) -> Finished:
         """Run one more program in a running container: `docker exec`."""
         shell = self.shell(user=user, workdir=workdir, env=env)
         try:
-            return shell.execute(command)
+            return shell.execute(command, stdin)
         finally:
             self.keep(self)
 
@@ -198,7 +210,8 @@ class Container:
         asked = Process("", self.mount, shell.user, shell.cwd, env, b"", len, len)
         found = launch.find(asked, words[0])
         if found.kind == "shell":
-            return len(words) == 1 and self.record.interactive
+            options = [word for word in words[1:] if not word.startswith("-") or "c" in word]
+            return self.record.interactive and not options
         return found.name == "sleep" or (found.name == "tail" and "-f" in words)
 
     def _make_workdir(self, shell: Shell) -> None:

@@ -10,7 +10,7 @@ import dataclasses
 import io
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ from imgkit.container import Clock, Container
 from imgkit.container.record import REMOVED, ContainerRecord
 from imgkit.digest import Digest, VerifyingReader
 from imgkit.draft import moment
-from imgkit.errors import ContainerError
+from imgkit.errors import ContainerError, ImgkitError, StoreError
 from imgkit.image import Image
 from imgkit.layer import Layer
 from imgkit.manifest import OCI_LAYER, Descriptor
@@ -79,11 +79,15 @@ class Containers:
         workdir: str = "",
         user: str = "",
         interactive: bool = False,
+        labels: Mapping[str, str] | None = None,
+        fleeting: bool = False,
+        asked: str = "",
     ) -> Container:
         """A new container, not yet started. What is not given comes from the image's config.
 
-        `interactive` is `-it`: a shell then waits for lines. Raises `ContainerError` for a name
-        that is taken or is none.
+        `interactive` is `-it`: a shell then waits for lines. `fleeting` is `--rm`. `asked` is how
+        the image was named. Raises `ContainerError` for a name that is taken or is none, where
+        there is no program to run, and for a relative working directory.
         """
         settings = image.config.settings
         program = list(settings.get("Entrypoint") or []) if entrypoint is None else entrypoint
@@ -91,7 +95,7 @@ class Containers:
         record = ContainerRecord(
             id=self.rng.randbytes(32).hex(),
             name=self._free(name),
-            image=image.name.familiar if image.name else str(image.id),
+            image=asked or (image.name.familiar if image.name else str(image.id)),
             manifest=image.descriptor.to_json(),
             config=str(image.id),
             entrypoint=list(program),
@@ -101,7 +105,17 @@ class Containers:
             user=user or settings.get("User") or "",
             interactive=interactive,
             created=moment(self.clock()),
+            labels={**(settings.get("Labels") or {}), **(labels or {})},
+            fleeting=fleeting,
         )
+        if not record.command:
+            raise ContainerError("No command specified", name=record.name)
+        if not record.workdir.startswith("/") and record.workdir:
+            raise ContainerError(
+                f"the working directory '{record.workdir}' is invalid, it needs to be an absolute "
+                "path",
+                name=record.name,
+            )
         made = Container(record, image, self.clock, self._keep)
         self._keep(made)
         return made
@@ -157,7 +171,14 @@ class Containers:
 
     def _read(self) -> Iterator[ContainerRecord]:
         for path in self.folder.glob("*.json") if self.folder.is_dir() else ():
-            yield ContainerRecord(**document.load(path.read_bytes(), "container"))
+            try:
+                yield ContainerRecord(**document.load(path.read_bytes(), "container"))
+            except FileNotFoundError:
+                continue
+            except (TypeError, ImgkitError) as error:
+                raise StoreError(
+                    f"{path} is no record of a container: {error}. Remove it.", path=path
+                ) from error
 
     def _path(self, identity: str, ending: str) -> Path:
         return self.folder / f"{identity}.{ending}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ class ContainerRecord:
     id: str
     name: str
     image: str
-    """What it was made from, as it was asked for."""
+    """What it was made from, in the words of whoever asked for it."""
     manifest: dict[str, Any]
     """The descriptor of the image's manifest."""
     config: str
@@ -40,9 +40,18 @@ class ContainerRecord:
     code: int = 0
     started: str = ""
     finished: str = ""
-    log: str = ""
+    printed: list[tuple[int, str]] = field(default_factory=list)
+    """What it printed, in order, and where: to 1 or 2."""
     note: str = ""
     """Why its program is not run, if it is not."""
+    labels: dict[str, str] = field(default_factory=dict)
+    fleeting: bool = False
+    """Whether it goes when its program ends (`--rm`)."""
+
+    @property
+    def log(self) -> str:
+        """What it printed, as one text."""
+        return "".join(text for _, text in self.printed)
 
     @property
     def short(self) -> str:
