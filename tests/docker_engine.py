@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,15 +50,23 @@ class Docker:
 @pytest.fixture(scope="session")
 def docker() -> Iterator[Docker]:
     """A Docker engine without images, network or anything of the system's own."""
+    with engine() as here:
+        yield here
+
+
+@contextmanager
+def engine(*options: str, env: Mapping[str, str] | None = None) -> Iterator[Docker]:
+    """A new Docker engine, with more options and environment; the command line has the latter."""
     if os.geteuid() != 0:
         pytest.skip("a Docker engine needs root")
     home = Path(tempfile.mkdtemp(prefix="imgkit-docker-"))
     here = Docker(home)
+    here.env |= env or {}
     command = ["dockerd", "--data-root", home / "data", "--exec-root", home / "exec"]
     command += ["--host", here.host, "--pidfile", home / "pid", "--storage-driver", "overlay2"]
-    command += ["--iptables=false", "--bridge=none"]
+    command += ["--iptables=false", "--bridge=none", *options]
     with (home / "log").open("wb") as log:
-        process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log)
+        process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log, env=here.env)
     try:
         _await(here, process)
         yield here
