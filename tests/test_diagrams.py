@@ -7,6 +7,7 @@ import random
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 from xml.etree import ElementTree
 
@@ -21,6 +22,8 @@ from imgkit.figure import Figure
 from imgkit.lab import Lab, Pulled
 from imgkit.legend import INK, LEGEND, Drawing, bold
 from imgkit.lessons import COURSE
+from imgkit.manifest import Descriptor
+from imgkit.reference import Reference
 from imgkit.units import size
 
 WIDTH: Final = 830
@@ -32,6 +35,7 @@ PALETTE: Final = {
     "#57606a", "#8c959f",
 }  # fmt: skip
 
+GIT_SYNC: Final = "gcr.io/google-containers/git-sync:v3.1.5"
 DIGEST: Final = Digest.of(b"")
 HUB: Final = "https://registry-1.docker.io"
 
@@ -82,19 +86,29 @@ def pulled() -> Pulled:
     return done
 
 
+def targets(lab: Lab, name: str) -> dict[str, Descriptor]:
+    """What each tag of a repository names."""
+    there = lab.repository(name)
+    return {tag: there.resolve(Reference.parse(f"{name}:{tag}")) for tag in there.tags()}
+
+
+FIGURES: Final[dict[str, Callable[[Pulled], Figure]]] = {
+    "legend": lambda pulled: diagrams.legend(),
+    "course": lambda pulled: diagrams.course_map(COURSE),
+    "redis": lambda pulled: diagrams.image_parts(samples.image("redis")),
+    "git-sync": lambda pulled: diagrams.image_parts(samples.image(GIT_SYNC)),
+    "alpine": lambda pulled: diagrams.image_parts(samples.image("alpine")),
+    "pull": lambda pulled: diagrams.conversation(pulled.requests, pulled.copied),
+    "name": lambda pulled: diagrams.name_parts("ghcr.io/regclient/regsync:latest"),
+    "short name": lambda pulled: diagrams.name_parts("redis"),
+    "tags": lambda pulled: diagrams.tags("alpine", targets(Lab(), "alpine")),
+}
+"""Every figure of the course; the checks below hold for each."""
+
+
 @pytest.fixture(scope="module")
 def figures(pulled: Pulled) -> dict[str, Figure]:
-    return {
-        "legend": diagrams.legend(),
-        "course": diagrams.course_map(COURSE),
-        "redis": diagrams.image_parts(samples.image("redis")),
-        "git-sync": diagrams.image_parts(samples.image("gcr.io/google-containers/git-sync:v3.1.5")),
-        "alpine": diagrams.image_parts(samples.image("alpine")),
-        "pull": diagrams.conversation(pulled.requests, pulled.copied),
-    }
-
-
-FIGURES: Final = ("legend", "course", "redis", "git-sync", "alpine", "pull")
+    return {name: draw(pulled) for name, draw in FIGURES.items()}
 
 
 def picture(html: str) -> ElementTree.Element:
@@ -336,3 +350,25 @@ def test_one_layer_is_told_as_one(pulled: Pulled) -> None:
     layer = done.copied.fetched[-1]
     told = [step for step in steps(done.requests, done.copied) if layer.digest.short in step.asks]
     assert [step.answer for step in told] == [f"200: the layer, {size(layer.size)}"]
+
+
+# -- names and tags -------------------------------------------------------------------------
+
+
+def test_what_was_left_out_of_a_name(figures: dict[str, Figure]) -> None:
+    """The caption names the parts that were assumed, and only where there are some."""
+    assert (
+        "Left out when it was typed: registry, user or org, tag." in figures["short name"].words()
+    )
+    assert "Left out" not in figures["name"].words()
+
+
+def test_tags_of_one_image_stand_together(figures: dict[str, Figure]) -> None:
+    """Each tag has its row with what it names; tags of one image follow one another."""
+    rows = figures["tags"].rows
+    there = targets(Lab(), "alpine")
+    assert {tag: digest for tag, digest in rows} == {t: str(d.digest) for t, d in there.items()}
+    digests = [digest for _, digest in rows]
+    runs = 1 + sum(one != other for one, other in zip(digests, digests[1:], strict=False))
+    assert runs == len(set(digests))
+    assert f"has {len(there)} tags and {len(set(digests))} images" in figures["tags"].alt

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from imgkit.diagrams.course import course_map, legend
 from imgkit.diagrams.exchanges import conversation
+from imgkit.diagrams.names import name_parts, tags
 from imgkit.diagrams.parts import image_parts
 
-__all__ = ["conversation", "course_map", "image_parts", "legend"]
+__all__ = ["conversation", "course_map", "image_parts", "legend", "name_parts", "tags"]
