@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Final
 from xml.etree import ElementTree
 
@@ -367,8 +368,8 @@ def test_tags_of_one_image_stand_together(figures: dict[str, Figure]) -> None:
     """Each tag has its row with what it names; tags of one image follow one another."""
     rows = figures["tags"].rows
     there = targets(Lab(), "alpine")
-    assert {tag: digest for tag, digest in rows} == {t: str(d.digest) for t, d in there.items()}
+    assert dict(rows) == {t: str(d.digest) for t, d in there.items()}
     digests = [digest for _, digest in rows]
-    runs = 1 + sum(one != other for one, other in zip(digests, digests[1:], strict=False))
+    runs = 1 + sum(one != other for one, other in pairwise(digests))
     assert runs == len(set(digests))
     assert f"has {len(there)} tags and {len(set(digests))} images" in figures["tags"].alt
