@@ -129,6 +129,7 @@ class VerifyingReader:
         self.size = size
         self.what = what
         self.advice = advice
+        self.begun = 0
         self.watch: Callable[[int], None] | None = None
 
     @classmethod
@@ -154,6 +155,40 @@ class VerifyingReader:
         elif self.watch is not None:
             self.watch(self._digester.size)
         return data
+
+    def go_on(self, begun: Readable) -> bool:
+        """Whether it now goes on after `begun`, its beginning, as if that had been read from it.
+
+        Then those bytes count for the digest, and are not read from the stream below; False, and
+        nothing changed, where that cannot begin in its middle (it has no `seek`).
+        """
+        seek = getattr(self._stream, "seek", None)
+        if seek is None:
+            return False
+        while chunk := begun.read(CHUNK):
+            self._digester.update(chunk)
+        self.begun = self._digester.size
+        seek(self.begun)
+        return True
+
+    def through(self, wrap: Callable[[Readable], Readable]) -> None:
+        """Afterwards the bytes below come by way of what `wrap` makes of them, still verified."""
+        self._stream = wrap(self._stream)
+
+    def stop(self) -> None:
+        """Whoever reads, in another thread, soon gets an error, be it waiting or reading."""
+        stop = getattr(self._stream, "stop", None)
+        if stop is not None:
+            stop()
+
+    def rewind(self) -> bool:
+        """Whether it can be read once more, and now is at its start; False without a `seek`."""
+        seek = getattr(self._stream, "seek", None)
+        if seek is not None:
+            seek(0)
+            self._digester, self._ended = Digester(self._digester.algorithm), False
+            self.begun = 0
+        return seek is not None
 
     def __iter__(self) -> Iterator[bytes]:
         while chunk := self.read(CHUNK):

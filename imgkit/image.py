@@ -11,22 +11,20 @@ from __future__ import annotations
 import contextlib
 import io
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Protocol
+from typing import Final
 
 from imgkit import document
 from imgkit.config import Config
-from imgkit.digest import Digest, Readable, VerifyingReader
+from imgkit.digest import Digest, VerifyingReader
 from imgkit.errors import (
     ImgkitError,
     InvalidManifest,
     LimitExceeded,
     NoMatchingPlatform,
     NotFound,
-    Stopped,
     UnsupportedMediaType,
 )
 from imgkit.layer import Layer
@@ -42,58 +40,41 @@ from imgkit.manifest import (
 from imgkit.overlay import Overlay
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
+from imgkit.transfer import (
+    COMPLETE,
+    DOWNLOADING,
+    EXISTS,
+    JOBS,
+    WAITING,
+    Listener,
+    Progress,
+    Source,
+    Target,
+    Transfer,
+)
 
 DEPTH: Final = 8
 """How deep an index may list others."""
 INDEXES: Final = 100
 """How many indexes are read to find one image."""
-JOBS: Final = 3
-"""Layers that are copied at the same time, as Docker does."""
 
-
-class Source(Protocol):
-    """A place that an image can be read from."""
-
-    def resolve(self, reference: Reference) -> Descriptor:
-        """The manifest or index of that name; raises `NotFound`."""
-        ...
-
-    def open(self, descriptor: Descriptor) -> VerifyingReader:
-        """The bytes of this descriptor, checked against it while they are read."""
-        ...
-
-
-class Target(Protocol):
-    """A place that an image can be written to."""
-
-    def has(self, descriptor: Descriptor) -> bool:
-        """Whether these bytes are there already."""
-        ...
-
-    def put(self, descriptor: Descriptor, stream: Readable) -> None:
-        """Afterwards the bytes are there, whole, or an error was raised and nothing is."""
-        ...
-
-    def name(self, reference: Reference, manifest: Descriptor, index: Descriptor | None) -> None:
-        """Afterwards the name points at this manifest, which was chosen from `index`, if any."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One thing that happened while copying. Sizes are compressed bytes, as on the wire."""
-
-    kind: str
-    descriptor: Descriptor
-    done: int = 0
-
-
-EXISTS: Final = "Already exists"
-WAITING: Final = "Waiting"
-DOWNLOADING: Final = "Downloading"
-COMPLETE: Final = "Download complete"
-
-Listener = Callable[[Progress], None]
+__all__ = [
+    "COMPLETE",
+    "DOWNLOADING",
+    "EXISTS",
+    "JOBS",
+    "WAITING",
+    "Copied",
+    "Image",
+    "Listener",
+    "Progress",
+    "Source",
+    "Target",
+    "copy",
+    "read_config",
+    "read_document",
+    "verify",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,13 +201,7 @@ def copy(
     threads, but never by two at a time. Raises what the source or target raises;
     blobs that arrived whole before that are kept for the next try.
     """
-    turn = threading.Lock()
-
-    def report(progress: Progress) -> None:
-        if on_progress is not None:
-            with turn:
-                on_progress(progress)
-
+    report = _in_turn(on_progress)
     image = Image.of(source, name, platform)
     _refuse_artifacts(image.manifest)
     blobs = list({blob.digest: blob for blob in image.manifest.children}.values())
@@ -241,13 +216,25 @@ def copy(
         target.put(image.manifest.config, io.BytesIO(config.raw))
         report(Progress(COMPLETE, image.manifest.config, len(config.raw)))
     layers = [blob for blob in missing if blob != image.manifest.config]
-    _copy_blobs(source, target, layers, jobs, report)
+    Transfer(source, target, report).run(layers, jobs)
     target.put(image.descriptor, io.BytesIO(image.manifest.raw))
     for index in reversed((image.index, *image.between) if image.index else ()):
         with source.open(index) as stream:
             target.put(index, stream)
     target.name(name, image.descriptor, image.index)
     return Copied(image.descriptor, image.index, tuple(missing), tuple(existing))
+
+
+def _in_turn(on_progress: Listener | None) -> Listener:
+    """Tells of progress in one thread at a time."""
+    turn = threading.Lock()
+
+    def report(progress: Progress) -> None:
+        if on_progress is not None:
+            with turn:
+                on_progress(progress)
+
+    return report
 
 
 def verify(image: Image) -> list[str]:
@@ -344,49 +331,6 @@ def _read(source: Source, descriptor: Descriptor) -> bytes:
         )
     with source.open(descriptor) as stream:
         return stream.read()
-
-
-def _copy_blobs(
-    source: Source, target: Target, blobs: Sequence[Descriptor], jobs: int, report: Listener
-) -> None:
-    """Several at a time; the first failure stops the others at their next chunk."""
-    failed = threading.Event()
-
-    def fetch(blob: Descriptor) -> None:
-        def watch(done: int) -> None:
-            if failed.is_set():
-                raise Stopped("given up, because another layer could not be copied")
-            report(Progress(DOWNLOADING, blob, done))
-
-        if not failed.is_set():
-            with source.open(blob) as stream:
-                stream.watch = watch
-                target.put(blob, stream)
-            report(Progress(COMPLETE, blob, blob.size))
-
-    if jobs == 1 or len(blobs) < 2 or not _has_threads():
-        for blob in blobs:
-            fetch(blob)
-        return
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(fetch, blob) for blob in blobs]
-        try:
-            for future in as_completed(futures):
-                future.result()
-        except BaseException:
-            failed.set()
-            raise
-
-
-def _has_threads() -> bool:
-    """False in a browser (Pyodide), where layers come one after another."""
-    try:
-        thread = threading.Thread(target=lambda: None)
-        thread.start()
-        thread.join()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _refuse_artifacts(manifest: Manifest) -> None:

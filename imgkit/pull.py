@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from imgkit.client import Client, Exchange
 from imgkit.conversation import brief, meaning, short
@@ -211,22 +211,25 @@ class _Watched:
             return VerifyingReader(io.BytesIO(raw), descriptor.digest, descriptor.size)
         if not self._pace or descriptor.media_type not in LAYER_TYPES:
             return stream
-        slow = _Slow(stream, descriptor.size // PIECES + 1, self._pace)
-        return VerifyingReader(slow, descriptor.digest, descriptor.size, stream.what)
+        stream.through(lambda inner: _Slow(inner, descriptor.size // PIECES + 1, self._pace))
+        return stream
 
 
 class _Slow:
     """A stream that gives little at a time, and rests after it."""
 
     def __init__(self, stream: Readable, piece: int, pause: float) -> None:
-        self._stream = stream
+        self._stream: Any = stream  # a download, which can `seek` too
         self._piece = piece
         self._pause = pause
 
     def read(self, limit: int = -1, /) -> bytes:
-        data = self._stream.read(self._piece if limit < 0 else min(limit, self._piece))
+        data: bytes = self._stream.read(self._piece if limit < 0 else min(limit, self._piece))
         time.sleep(self._pause)
         return data
+
+    def seek(self, count: int, /) -> None:
+        self._stream.seek(count)
 
     def close(self) -> None:
         getattr(self._stream, "close", lambda: None)()

@@ -18,17 +18,23 @@ import errno
 import io
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 from filelock import FileLock
 
-from imgkit import document
+from imgkit import document, ingest
 from imgkit.digest import Digest, Digester, Readable, VerifyingReader, digest_of_stream
-from imgkit.errors import DigestMismatch, ImgkitError, InvalidDigest, NotFound, StoreError
+from imgkit.errors import (
+    DigestMismatch,
+    ImgkitError,
+    InvalidDigest,
+    NotFound,
+    StoreError,
+    VerificationError,
+)
 from imgkit.image import Image
 from imgkit.layer import Layer
 from imgkit.manifest import OCI_INDEX, Descriptor, Index, Manifest, parse
@@ -63,6 +69,8 @@ class Store:
             if not (self.home / "oci-layout").exists():
                 self._create()
         self._index()
+        if not read_only:
+            self.sweep()
 
     def __repr__(self) -> str:
         return f"<Store of {len(self.records())} images in {self.home}>"
@@ -195,12 +203,19 @@ class Store:
             return parse(stream.read())
 
     def put(self, descriptor: Descriptor, stream: Readable) -> None:
-        """Afterwards the blob is there, whole and checked; or an error was raised and it is not."""
-        if not self.has(descriptor):
-            with Ingest(self, None) as blob:
-                for chunk in VerifyingReader.of(stream, descriptor.digest, descriptor.size):
-                    blob.write(chunk)
-                blob.commit(descriptor.digest)
+        """Afterwards the blob is there, whole and checked; or an error was raised and it is not.
+
+        What had come of it when it was broken off is kept aside, and gone on with the next time.
+        """
+        if self.has(descriptor):
+            return
+        reader = VerifyingReader.of(stream, descriptor.digest, descriptor.size)
+        with Ingest(self, None, descriptor.digest) as blob:
+            if blob.size and not (blob.size <= descriptor.size and reader.go_on(blob.begun())):
+                blob.clear()
+            for chunk in reader:
+                blob.write(chunk)
+            blob.commit(descriptor.digest)
 
     def put_bytes(self, data: bytes, media_type: str) -> Descriptor:
         """Afterwards there is a blob of these bytes, and this is its descriptor."""
@@ -211,6 +226,15 @@ class Store:
     def ingest(self, algorithm: str = "sha256") -> Ingest:
         """A blob on its way in, whose digest is known only at its end."""
         return Ingest(self, algorithm)
+
+    def sweep(self, *, beginnings: bool = False) -> int:
+        """Afterwards nothing lies in `ingest/` that a dead process left; returns the bytes freed.
+
+        What is there of a blob that was broken off stays, without `beginnings`.
+        """
+        with contextlib.suppress(OSError):  # not ours to sweep
+            return ingest.sweep(self.home / "ingest", beginnings=beginnings)
+        return 0
 
     # -- the files of the layout ------------------------------------------------------------
 
@@ -275,20 +299,36 @@ class Ingest:
     """A file on its way in: kept aside until it is whole, then moved to its true name.
 
     Leaving the `with` block without `commit` removes it; a crash leaves it in `ingest/`, where
-    nobody takes it for a blob.
+    nobody takes it for a blob. One that is to be the blob `goal` begins with what is there of it
+    (`size` bytes), and is kept when it is broken off, unless its bytes or the disk were bad.
     """
 
-    def __init__(self, store: Store, algorithm: str | None) -> None:
+    def __init__(self, store: Store, algorithm: str | None, goal: Digest | None = None) -> None:
         store._refuse_read_only()
         self._store = store
         self._digester = Digester(algorithm) if algorithm else None
-        self.size = 0
+        folder = store.home / "ingest"
         with _disk(store.home):
-            folder = store.home / "ingest"
             folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=folder)
-        self.path = Path(name)
-        self._file = os.fdopen(handle, "wb")
+            self.path = folder / (goal or "").replace(":", "-")
+            file = ingest.begun(self.path) if goal else None
+            self._keeps = file is not None
+            if file is None:
+                self.path, file = ingest.new(folder)
+            self._file = file
+            self.size = file.seek(0, os.SEEK_END)
+
+    def begun(self) -> BinaryIO:
+        """The file, at its start; to be read to its end before more is written."""
+        self._file.seek(0)
+        return self._file
+
+    def clear(self) -> None:
+        """Afterwards the file is empty."""
+        with _disk(self.path):
+            self._file.seek(0)
+            self._file.truncate()
+        self.size = 0
 
     def write(self, data: bytes) -> None:
         """Raise `StoreError` when the disk does not take it."""
@@ -329,22 +369,35 @@ class Ingest:
         with _disk(target):
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._file.close()
+            if not ingest.LOCKS:  # Windows moves no open file
+                self._file.close()
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(self.path, target)
+            self._file.close()
 
     def discard(self) -> None:
         """Afterwards nothing is left of it, unless it was committed."""
+        if self._file.closed:
+            return
+        if not ingest.LOCKS:
+            self._close()
         with contextlib.suppress(OSError):
-            self._file.close()
-        with contextlib.suppress(OSError):
-            self.path.unlink()
+            self.path.unlink()  # before it is closed: while it is locked, its name is ours
+        self._close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.discard()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        bad = kind is not None and issubclass(kind, (VerificationError, StoreError))
+        if self._keeps and self.size and not bad:
+            self._close()
+        else:
+            self.discard()
+
+    def _close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def _record(entry: Descriptor) -> Record:

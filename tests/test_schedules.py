@@ -80,7 +80,30 @@ SENT_ON = st.builds(
         ]
     ),
 )
-SCHEDULES = st.lists(st.one_of(BODIES, BODIES, STATUSES, SENT_ON), max_size=14)
+SPOILS = st.one_of(BODIES, BODIES, STATUSES, SENT_ON)
+DROPS = st.builds(Spoil, st.just("drop"), st.floats(0, 1))
+
+
+@st.composite
+def schedules(draw: st.DrawFn) -> list[Spoil]:
+    """Good answers first, so that a pull comes to its blobs; then bad ones, also in a row."""
+    found = [FAIR] * draw(st.integers(0, 7))
+    for spoils in draw(
+        st.lists(st.one_of(SPOILS.map(lambda s: [s]), DROPS.map(_often)), max_size=9)
+    ):
+        found += spoils
+    return found
+
+
+def _often(spoil: Spoil) -> list[Spoil]:
+    """More often than a client asks again."""
+    return [spoil] * 4
+
+
+SIZES: Final = {
+    path.name: path.stat().st_size for path in (samples.store().home / "blobs" / "sha256").iterdir()
+}
+"""Of each blob, in bytes."""
 
 
 class Weather:
@@ -135,14 +158,25 @@ def pull(registry: Registry, schedule: Iterable[Spoil], store: Store) -> list[Ex
 
 
 def blobs(store: Store) -> set[str]:
-    """The digests of all blobs; each is what its name says, and nothing else lies about."""
+    """The digests of all blobs; each is what its name says, and nothing else lies about.
+
+    But for beginnings of blobs, which are not under their names.
+    """
     found = set()
     for path in (store.home / "blobs" / "sha256").iterdir():
         assert Digest.of(path.read_bytes()).hex == path.name
         found.add(path.name)
     ingest = store.home / "ingest"
-    assert not ingest.exists() or not list(ingest.iterdir())
+    assert not ingest.exists() or not list(ingest.glob("[!s]*"))
     return found
+
+
+def beginnings(store: Store) -> dict[str, int]:
+    """How many bytes are there of blobs that were broken off; by digest."""
+    ingest = store.home / "ingest"
+    return {
+        path.name.removeprefix("sha256-"): path.stat().st_size for path in ingest.glob("sha256-*")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +184,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     return Registry([Store(tmp_path_factory.mktemp("empty")), samples.store()])
 
 
-@given(SCHEDULES)
+@given(schedules())
 @example([FAIR] * 4 + [Spoil("drop")] * 2)
+@example([FAIR] * 6 + [Spoil("drop")] * 4)
+@example([FAIR] * 6 + [Spoil("flip", 0.2), *[Spoil("drop", 0.5)] * 3])
 @example([Spoil("status", status=503)] * 14)
 @example([FAIR] * 3 + [Spoil("drop", at) for at in (0, 0.1, 0.5, 0.9, 1)])
 def test_any_weather(registry: Registry, schedule: list[Spoil]) -> None:
@@ -169,10 +205,18 @@ def test_any_weather(registry: Registry, schedule: list[Spoil]) -> None:
             assert store.records() == []
         else:
             assert verify(store.image(NAME.canonical)) == []
-        whole = blobs(store)
-        asked = [e.url for e in pull(registry, [], store) if "/blobs/" in e.url]
-        assert [url for url in asked if any(digest in url for digest in whole)] == []
+        whole, begun = blobs(store), beginnings(store)
+        asked = [e for e in pull(registry, [], store) if "/blobs/" in e.url]
+        assert [e.url for e in asked if any(digest in e.url for digest in whole)] == []
+        for digest, size in begun.items():  # the rest of it alone; all of it, if that was false
+            first, *more = [e.size for e in asked if digest in e.url]
+            event("gone on with" if not more else "begun anew")
+            assert (first, more) in (
+                (SIZES[digest] - size, []),
+                (SIZES[digest] - size, [SIZES[digest]]),
+            )
         blobs(store)
+        assert beginnings(store) == {}
         index = store.image(NAME.canonical).index
         assert index is not None
         assert index.digest == samples.store().resolve(NAME).digest

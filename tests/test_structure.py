@@ -29,6 +29,7 @@ MAP: Final = (
     ("cases", "mount"),
     ("kernel",),
     ("unpack",),
+    ("transfer",),
     ("image",),
     ("store",),
     ("shell",),

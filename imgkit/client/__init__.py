@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from threading import Event
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -135,12 +136,14 @@ class Repository:
             path, accept = f"manifests/{descriptor.digest}", descriptor.media_type
         else:
             path, accept = f"blobs/{descriptor.digest}", "*/*"
+        stopped = Event()
         download = Download(
-            lambda span: self._get(path, accept, span),
+            lambda span: self._get(path, accept, span, stopped),
             descriptor.size,
             self.domain,
             self.client.patience,
-            self.client.wait,
+            lambda seconds, why: self.client.wait(seconds, why, stopped),
+            stopped,
         )
         return VerifyingReader(download, descriptor.digest, descriptor.size, what)
 
@@ -260,6 +263,8 @@ class Repository:
         data: bytes | Sending | None = None,
         good: Sequence[int] = (200,),
         doing: str = "read",
+        again: bool = False,
+        stopped: Event | None = None,
     ) -> requests.Response:
         """A good answer about `what`; after a refusal, a new token is tried.
 
@@ -269,7 +274,15 @@ class Repository:
         for _ in range(3):  # as it is, with a new token, with a wider one
             home = origins.origin(url) == origins.origin(self.base)
             word = self.access.header() if home else None
-            answer = self.client.send(url, word, method=method, headers=headers, data=data)
+            answer = self.client.send(
+                url,
+                word,
+                method=method,
+                headers=headers,
+                data=data,
+                again=again,
+                stopped=stopped,
+            )
             if answer.status_code not in (401, 403) or isinstance(data, Sending):
                 break  # a stream cannot be sent twice
             if not self.access.learn(answer, word):
@@ -288,11 +301,10 @@ class Repository:
             )
         return answer
 
-    def _get(self, what: str, accept: str, span: str | None) -> requests.Response:
+    def _get(self, what: str, accept: str, span: str | None, stopped: Event) -> requests.Response:
         """The answer to GET /v2/<name>/<what>; with a span of bytes, it may be a 206."""
-        if span is None:
-            return self.call(what, headers={"Accept": accept})
-        return self.call(what, headers={"Accept": accept, "Range": span}, good=(200, 206))
+        more, good = ({"Range": span}, (200, 206)) if span else ({}, (200,))
+        return self.call(what, headers={"Accept": accept} | more, good=good, stopped=stopped)
 
     def _fetch(
         self, what: str, accept: str = "*/*", url: str | None = None

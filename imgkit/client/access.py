@@ -161,6 +161,7 @@ class Access:
                 method="POST",
                 headers={"Content-Type": "application/x-www-form-urlencoded"},
                 data=urlencode(form).encode(),
+                again=True,
             )
             if answer.status_code not in (404, 405):
                 return answer

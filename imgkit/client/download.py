@@ -12,7 +12,9 @@ the whole: pieces that do not belong together are refused at the end.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -22,7 +24,7 @@ import urllib3
 from imgkit.client.patience import Patience, duration
 from imgkit.client.refusals import reason
 from imgkit.digest import CHUNK
-from imgkit.errors import LimitExceeded, NotFound, RegistryError, Unreachable
+from imgkit.errors import LimitExceeded, NotFound, RegistryError, Stopped, Unreachable
 
 _GATHER: Final = 0.25
 """Seconds for which bytes that trickle in are gathered before they are handed on."""
@@ -59,6 +61,11 @@ class Body:
 
     def close(self) -> None:
         self._answer.close()
+
+    def stop(self) -> None:
+        """Whoever waits for more, in another thread, gets no more."""
+        with contextlib.suppress(ValueError, RuntimeError, OSError):  # no socket, or no more
+            self._answer.raw.shutdown()
 
     def _next(self, size: int) -> bytes:
         """What comes next; nothing at the end, or with the fault remembered."""
@@ -124,8 +131,10 @@ def read_all(
 class Download:
     """A blob of `size` bytes; when its body is cut off, the rest is asked for.
 
-    Reads to the end that the server gives it, be that too early or too late: whoever verifies
-    the bytes says so.
+    Nothing is asked for before the first read; `seek` says where that begins. Reads to the end
+    that the server gives it, be that too early or too late: whoever verifies the bytes says so.
+    `stopped` ends it from another thread, also while `ask` or `wait` are pausing, which look at
+    it too.
     """
 
     def __init__(
@@ -135,6 +144,7 @@ class Download:
         host: str,
         patience: Patience,
         wait: Callable[[float, str], None],
+        stopped: threading.Event | None = None,
     ) -> None:
         self.size = size
         self.count = 0
@@ -142,14 +152,24 @@ class Download:
         self._host = host
         self._patience = patience
         self._wait = wait
+        self._stopped = stopped or threading.Event()
         self._skip = 0  # bytes to throw away, because they came before
         self._tries = 1
         self._mark = 0  # the count when it was last cut off
         self._restarted = False
-        self._body = self._open(ask(None))
+        self._body: Body | None = None
+
+    def seek(self, count: int, /) -> None:
+        """Afterwards the next byte read is the one after `count` others."""
+        self.close()
+        self._body, self.count, self._mark = None, count, count
 
     def read(self, size: int = CHUNK, /) -> bytes:
         """Some bytes, none at the end; raises `Unreachable` when all tries were in vain."""
+        if self._body is None:
+            if self.count and self.count >= self.size:
+                return b""
+            self._body = self._rest()
         while True:
             try:
                 data = self._body.read(min(size, self._skip) if self._skip else size)
@@ -167,7 +187,14 @@ class Download:
                 self._go_on(None)
 
     def close(self) -> None:
-        self._body.close()
+        if self._body is not None:
+            self._body.close()
+
+    def stop(self) -> None:
+        """Whoever reads, in another thread, soon gets an error."""
+        self._stopped.set()
+        if self._body is not None:
+            self._body.stop()
 
     def _is_worth_a_try(self) -> bool:
         """Whether a body that ended well, but early, may have been cut off by somebody."""
@@ -175,12 +202,14 @@ class Download:
 
     def _go_on(self, error: Unreachable | None) -> None:
         """Afterwards the body is one that holds the rest; raises `error` when tries are used up."""
+        if self._stopped.is_set():
+            raise Stopped("given up, because another layer could not be copied")
         if self.count - self._mark >= self._patience.progress:
             self._tries = 1
         self._mark = self.count
         if error and self._tries >= self._patience.tries:
             raise error
-        self._body.close()
+        self.close()
         if error:
             why = f"{self._host} broke off after {self.count} of {self.size} bytes"
             self._wait(self._patience.before(self._tries), why)

@@ -19,9 +19,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from threading import Event
 from typing import Final, Self
 
-AGAIN: Final = (408, 429, 500, 502, 503, 504, 522)
+from imgkit.errors import Stopped
+
+AGAIN: Final = (408, 429, 499, 500, 502, 503, 504, 522)
 """Answers after which the same GET may well be answered better."""
 
 
@@ -31,8 +34,8 @@ class Patience:
 
     `tries` counts the first one too; between them the `pause` doubles, up to `longest`. Nothing
     for `silence`, or fewer than `rate` bytes a second during `window`, is a server that stalls.
-    A document must be whole after `whole`. A blob that came `progress` bytes further before it
-    was cut off has all its tries again.
+    A document must be whole after `whole`. A blob that came `progress` bytes further before it was
+    cut off has all its tries again. `sleep` is for those who have no time for pauses.
     """
 
     tries: int = 4
@@ -44,9 +47,19 @@ class Patience:
     window: float = 30.0
     whole: float = 120.0
     progress: int = 1 << 20
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] | None = None
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def rest(self, seconds: float, stopped: Event | None = None) -> None:
+        """Returns after that time; raises `Stopped` as soon as somebody wants it stopped."""
+        stopped = stopped or Event()
+        if self.sleep:
+            self.sleep(seconds)
+        else:
+            stopped.wait(seconds)
+        if stopped.is_set():
+            raise Stopped("given up while waiting, because another layer could not be copied")
 
     def before(self, again: int) -> float:
         """The pause before the second try (`again` is 1), the third, and so on."""

@@ -7,6 +7,7 @@ read ~/.netrc, decode bodies) is switched off, because each of these breaks a pr
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -79,52 +80,60 @@ class Wire:
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
         data: Data = None,
+        again: bool = False,
+        stopped: threading.Event | None = None,
     ) -> requests.Response:
         """The answer to one request, its body not read yet.
 
         The authorization is for the origin of `url` alone. A GET or HEAD is sent on where a
-        server sends it, and tried again; what changes something is asked once. Raises
-        `Unreachable` or, for an address that may not be asked, `RegistryError`.
+        server sends it, and tried again; what changes something is asked once, unless it does no
+        harm `again`. Raises `Unreachable`, or `RegistryError` for an address that may not be
+        asked, or `Stopped`.
         """
         sent = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": _AGENT}
         sent |= headers or {}
-        if method not in ("GET", "HEAD"):
-            own = {"Authorization": authorization} if authorization else {}
-            return self._ask(method, url, sent | own, data)
-        again = 0
+        tries = self.patience.tries if again or method in ("GET", "HEAD") else 1
+        count = 0
         while True:
-            again += 1
+            count += 1
             try:
-                answer = self._follow(method, url, sent, authorization)
+                answer = self._follow(method, url, sent, authorization, data)
             except Unreachable as error:
-                if again >= self.patience.tries or not error.found:
+                if count >= tries or not error.found:
                     raise
-                pause, why = self.patience.before(again), f"{origins.origin(url)[1]} hung up"
+                pause, why = self.patience.before(count), f"{origins.origin(url)[1]} hung up"
             else:
                 status = answer.status_code
-                wanted = self.patience.after(status, answer.headers, again)
+                wanted = self.patience.after(status, answer.headers, count) if tries > 1 else None
                 if wanted is None:
                     return answer
                 answer.close()
                 pause, why = wanted, f"{origins.origin(answer.url)[1]} {_REASONS.get(status, '')}"
-            self.wait(pause, why)
+            self.wait(pause, why, stopped)
 
-    def wait(self, seconds: float, why: str) -> None:
-        """Returns after that time, counted down second by second."""
+    def wait(self, seconds: float, why: str, stopped: threading.Event | None = None) -> None:
+        """Returns after that time, counted down second by second; raises `Stopped` before."""
         while seconds > 0:
             self.on_wait(seconds, why)
-            self.patience.sleep(min(seconds, 1.0))
+            self.patience.rest(min(seconds, 1.0), stopped)
             seconds -= 1.0
 
     def _follow(
-        self, method: str, url: str, headers: Mapping[str, str], authorization: str | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        authorization: str | None,
+        data: Data,
     ) -> requests.Response:
+        """The answer to a request, sent on where a server sends it, if it only reads."""
         home = origins.origin(url)
         for _ in range(REDIRECTS + 1):
             at_home = authorization is not None and origins.origin(url) == home
             more = {"Authorization": authorization} if at_home else {}
-            answer = self._ask(method, url, {**headers, **more})
-            if answer.status_code not in _MOVED or "Location" not in answer.headers:
+            answer = self._ask(method, url, {**headers, **more}, data)
+            moved = answer.status_code in _MOVED and "Location" in answer.headers
+            if not moved or method not in ("GET", "HEAD"):
                 return answer
             answer.close()
             url = origins.follow(url, answer.headers["Location"])
@@ -149,7 +158,7 @@ class Wire:
                 allow_redirects=False,
                 timeout=(self.patience.connect, self.patience.silence),
                 proxies={} if origins.is_loopback(where[1]) else get_environ_proxies(url),
-                verify=os.environ.get("REQUESTS_CA_BUNDLE") or True,
+                verify=_authorities(),
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             problem = unreachable(where[1], error)
@@ -163,9 +172,16 @@ class Wire:
         return answer
 
 
+def _authorities() -> str | bool:
+    """The file of certificate authorities that the environment names, or those of `requests`."""
+    env = os.environ
+    return env.get("REQUESTS_CA_BUNDLE") or env.get("SSL_CERT_FILE") or True
+
+
 _REASONS: Final = {
     408: "took too long to read what we asked (408)",
     429: "asks us to wait (429)",
+    499: "lost us on the way (499)",
     500: "failed (500)",
     502: "could not reach the server behind it (502)",
     503: "is not available (503)",
