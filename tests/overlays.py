@@ -13,6 +13,7 @@ from imgkit.kernel import NOW, Kernel
 from imgkit.mount import Mount, Stat
 from imgkit.mount.facts import Facts, of_tree, of_union
 from imgkit.mount.inode import OPAQUE, Inode, file, folder, symlink, whiteout
+from imgkit.mount.upper import NO_OPTIONS, Options
 from imgkit.tar.entry import Kind
 
 NAMES: Final = "abc"
@@ -23,6 +24,15 @@ ODD_PATHS: Final = ("/", "", ".", "..", "a/.", "a/..", "b/../a", "a/b/..", "a//b
 TIMES: Final = (0, 1, 10**18 + 1, 10**18 + 999_999_999)
 MODES: Final = (0o755, 0o700, 0o644, 0o4755, 0o2755, 0o2644, 0o6711, 0o1755, 0)
 DIR_MODES: Final = (0o755, 0o700, 0o2755, 0o1755, 0o500)
+
+OPTIONS: Final = (
+    NO_OPTIONS,
+    NO_OPTIONS,
+    Options(redirect_dir=True),
+    Options(index=True),
+    Options(redirect_dir=True, metacopy=True),
+    Options(redirect_dir=True, index=True, metacopy=True),
+)
 
 
 class Call(NamedTuple):
@@ -46,17 +56,19 @@ class Call(NamedTuple):
 class Stack:
     """Lower trees, base first, an upper tree, and how they are mounted."""
 
-    def __init__(self, lowers: tuple[Inode, ...], upper: Inode, redirect_dir: bool = False) -> None:
+    def __init__(
+        self, lowers: tuple[Inode, ...], upper: Inode, options: Options = NO_OPTIONS
+    ) -> None:
         self.lowers = lowers
         self.upper = upper
-        self.redirect_dir = redirect_dir
+        self.options = options
         self.text = self._lines()
 
     def __repr__(self) -> str:
         return self.text
 
     def _lines(self) -> str:
-        lines = [f"redirect_dir={self.redirect_dir}"]
+        lines = [repr(self.options)]
         for number, root in enumerate((*self.lowers, self.upper)):
             lines += [f"  {number} /{path}: {fact}" for path, fact in of_tree(root).items()]
         return "\n".join(lines)
@@ -152,11 +164,11 @@ def trees(draw: st.DrawFn, owners: Sequence[int], most: int = 8) -> Inode:
 
 
 @st.composite
-def stacks(draw: st.DrawFn, owners: Sequence[int], *, redirect: bool = True) -> Stack:
+def stacks(draw: st.DrawFn, owners: Sequence[int], *, plain: bool = False) -> Stack:
     """One to four lower trees, and an upper one that is empty for the most part."""
     lowers = draw(st.lists(trees(owners), min_size=1, max_size=4))
     upper = draw(trees(owners, 3)) if draw(st.integers(0, 3)) == 3 else folder()
-    return Stack(tuple(lowers), upper, redirect and draw(st.booleans()))
+    return Stack(tuple(lowers), upper, NO_OPTIONS if plain else draw(st.sampled_from(OPTIONS)))
 
 
 def calls(owners: Sequence[int]) -> st.SearchStrategy[Call]:
@@ -219,11 +231,11 @@ class Pair:
 
     def __init__(self, kernel: Kernel, stack: Stack) -> None:
         self.kernel = kernel
-        kernel.mount(stack.lowers, stack.upper, redirect_dir=stack.redirect_dir)
+        kernel.mount(stack.lowers, stack.upper, options=stack.options)
         self.mount = Mount(
             stack.lowers,
             stack.upper,
-            redirect_dir=stack.redirect_dir,
+            options=stack.options,
             rootless=kernel.rootless,
             clock=lambda: NOW,
         )
@@ -234,6 +246,17 @@ class Pair:
         same(merged, self.kernel.merged(), "merged")
         same(of_tree(self.mount.upper), self.kernel.upper(), "upper")
         return merged
+
+    def is_of_tmpfs(self, call: Call) -> bool:
+        """Whether a file of zeros is cut to the size that it has.
+
+        If they are a hole, tmpfs leaves the file its time, as no filesystem of a disk does: of the
+        layers below the mount, not of overlayfs.
+        """
+        if call.name != "truncate" or call.args[1] < 1:
+            return False
+        path, size = call.args
+        return outcome(self.mount.read, Call("read", (path,))) == bytes(size)
 
     def call(self, call: Call) -> object:
         """Both answer the same; gives that answer."""

@@ -17,6 +17,7 @@ from imgkit.mount.facts import of_tree
 D: Final = "directory 0755"
 OPAQUE: Final = f"{D} trusted.overlay.opaque=y"
 F: Final = "file 0644 'hello'"
+NUL: Final = r"\x00"
 
 # What each call answers, and what is in upper then, written down from the rules of overlayfs.
 ROWS: Final[dict[str, tuple[list[str], dict[str, str]]]] = {
@@ -62,6 +63,18 @@ ROWS: Final[dict[str, tuple[list[str], dict[str, str]]]] = {
         {"newer": OPAQUE, "newer/f": "file 0644 '1'"},
     ),
     "hard-link-broken": (["done", "old!", "old"], {"one": "file 0644 'old!'"}),
+    "hard-link-index": (
+        ["done", "old!", "done", "old!"],
+        {"one": "file 0644 'old!' 2 names", "two": "whiteout"},
+    ),
+    "chmod-metacopy": (
+        ["done", "hello", "done", "done"],
+        {
+            "d": D,
+            "d/f": rf"file 0600 '{NUL * 5}' trusted.overlay.metacopy=",
+            "su": "file 0755 'su'",
+        },
+    ),
     "link": (["done"], {"d": D, "d/f": f"{F} 2 names", "g": f"{F} 2 names"}),
 }
 
@@ -108,7 +121,7 @@ def test_lower_trees_stay(claim: Claim) -> None:
     """No call changes a lower tree."""
     lowers = claim.lowers()
     before = [of_tree(lower) for lower in lowers]
-    simulated(Claim(claim.id, claim.sentence, lambda: lowers, claim.calls, claim.redirect_dir))
+    simulated(Claim(claim.id, claim.sentence, lambda: lowers, claim.calls, claim.options))
     assert [of_tree(lower) for lower in lowers] == before
 
 

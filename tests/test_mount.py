@@ -15,7 +15,7 @@ from trees import hardlink, layer_of
 from trees import symlink as symlink_entry
 
 from imgkit.layer import OPAQUE, Layer
-from imgkit.mount import Mount, Step
+from imgkit.mount import Mount, Options, Step
 from imgkit.mount.facts import GHOST, of_tree, of_union, to_tree
 from imgkit.mount.inode import Inode, file, symlink, tree
 from imgkit.mount.stack import stack
@@ -157,11 +157,11 @@ def test_layers_make_one_tree_each() -> None:
     }
 
 
-@given(stacks(OWNERS, redirect=False), sequences(OWNERS), st.booleans())
+@given(stacks(OWNERS, plain=True), sequences(OWNERS), st.booleans())
 def test_changes_as_a_layer(given_stack: Stack, sequence: list[Call], redirect_dir: bool) -> None:
     """The entries of upper, applied as a layer upon those below, give what the mount shows."""
     lowers = [_as_layer(lower) for lower in given_stack.lowers]
-    mount = Mount(lowers, redirect_dir=redirect_dir)
+    mount = Mount(lowers, options=Options(redirect_dir))
     _run(mount, sequence)
     committed = Overlay([*lowers, layer_of(*mount.upper_entries())])
     assert facts(mount) == shown(committed)
@@ -214,3 +214,24 @@ def test_facts_and_trees() -> None:
     twin = file(b"1")
     root = tree({"a/one": twin, "two": twin, "l": symlink("two"), "gone": None})
     assert of_tree(to_tree(of_tree(root))) == of_tree(root)
+
+
+def test_lookup_goes_on_to_the_content() -> None:
+    """A file that has attributes alone in upper is asked for below, for its content."""
+    mount = Mount([tree({"d/f": b"hello"})], options=Options(redirect_dir=True, metacopy=True))
+    mount.chmod("d/f", 0o600)
+    assert mount.copied == 0
+    mount.rename("d/f", "g")
+    asked = [(ask.layer, ask.path, ask.found, ask.goes_on) for ask in mount.lookup("g")]
+    assert asked == [(1, "/g", "file", True), (0, "/d/f", "file", False)]
+    assert mount.read("g") == b"hello"
+    assert mount.upper_entries()[-1][1] == b"hello"
+    mount.write("g", b"!", append=True)
+    assert mount.copied == 5
+
+
+def test_metacopy_needs_redirects() -> None:
+    """Like the kernel, the mount refuses `metacopy` without `redirect_dir`."""
+    with pytest.raises(OSError, match="metacopy") as caught:
+        Mount([], options=Options(metacopy=True))
+    assert caught.value.errno == errno.EINVAL

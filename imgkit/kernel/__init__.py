@@ -23,6 +23,7 @@ from typing import Any, Final, Self
 
 from imgkit.mount.facts import Facts, of_tree
 from imgkit.mount.inode import Inode, folder
+from imgkit.mount.upper import NO_OPTIONS, Options
 
 NOW: Final = 2**62
 """Stands for every time at which something was changed in a mount, on any clock."""
@@ -66,12 +67,16 @@ class Kernel:
         self._process.wait()
 
     def mount(
-        self, lowers: Sequence[Inode], upper: Inode | None = None, *, redirect_dir: bool = False
+        self,
+        lowers: Sequence[Inode],
+        upper: Inode | None = None,
+        *,
+        options: Options = NO_OPTIONS,
     ) -> None:
         """Mount these trees, base first; what was mounted before is gone."""
         self._began = time.time_ns() - 10**9  # the kernel's clock for files ticks, and so lags
         trees = [of_tree(lower) for lower in lowers] or [of_tree(folder())]
-        self._ask("mount", trees, of_tree(upper or folder()), redirect_dir)
+        self._ask("mount", trees, of_tree(upper or folder()), options)
 
     def call(self, name: str, *args: object, **options: object) -> Any:
         """Make the call that `Mount` has under this name; `stat` gives kind and nlink, as text."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from imgkit.mount.inode import Inode, file, folder, symlink, tree
+from imgkit.mount.upper import NO_OPTIONS, Options
 from imgkit.tar.entry import Kind
 
 
@@ -21,7 +22,7 @@ class Claim:
     sentence: str
     lowers: Callable[[], list[Inode]]
     calls: tuple[tuple[object, ...], ...]
-    redirect_dir: bool = False
+    options: Options = NO_OPTIONS
     only_root: bool = False
     """Whether it holds for none but the root of the whole machine."""
 
@@ -253,7 +254,7 @@ CLAIMS: Final = (
         "With redirect_dir it can: an empty directory then remembers the old name.",
         _base,
         (("rename", "d", "e"), ("read", "e/f")),
-        redirect_dir=True,
+        Options(redirect_dir=True),
         only_root=True,
     ),
     Claim(
@@ -267,6 +268,22 @@ CLAIMS: Final = (
         "Writing to one of two hard links breaks them apart: the other keeps the old content.",
         _base,
         (("write", "one", b"!", True), ("read", "one"), ("read", "two")),
+    ),
+    Claim(
+        "hard-link-index",
+        "With the option index they stay together: both have the new content, and two names.",
+        _base,
+        (("write", "one", b"!", True), ("read", "two"), ("unlink", "two"), ("read", "one")),
+        Options(index=True),
+        only_root=True,
+    ),
+    Claim(
+        "chmod-metacopy",
+        "With the option metacopy a new mode copies no content, until somebody writes to it.",
+        _base,
+        (("chmod", "d/f", 0o600), ("read", "d/f"), ("chmod", "su", 0o755), ("open", "su")),
+        Options(redirect_dir=True, metacopy=True),
+        only_root=True,
     ),
     Claim(
         "link",

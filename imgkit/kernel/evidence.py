@@ -34,14 +34,14 @@ class Outcome(NamedTuple):
 
 def simulated(claim: Claim) -> Outcome:
     """What `Mount` answers."""
-    mount = Mount(claim.lowers(), folder(), redirect_dir=claim.redirect_dir)
+    mount = Mount(claim.lowers(), folder(), options=claim.options)
     answers = [_answer(getattr(mount, str(name)), arguments) for name, *arguments in claim.calls]
     return _outcome(answers, of_union(mount.overlay), of_tree(mount.upper))
 
 
 def observed(claim: Claim, kernel: Kernel) -> Outcome:
     """What the kernel answers."""
-    kernel.mount(claim.lowers(), redirect_dir=claim.redirect_dir)
+    kernel.mount(claim.lowers(), options=claim.options)
     answers = [_answer(kernel.call, call) for call in claim.calls]
     return _outcome(answers, kernel.merged(), kernel.upper())
 

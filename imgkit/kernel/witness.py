@@ -14,11 +14,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Final
 
 from imgkit.mount.facts import GHOST, WHITEOUT, Fact, Facts
 from imgkit.mount.inode import MARKS
+from imgkit.mount.upper import Options
 from imgkit.tar.entry import Kind
 
 TYPES: Final = {
@@ -30,7 +32,7 @@ TYPES: Final = {
     stat.S_IFIFO: Kind.FIFO,
 }
 FORMATS: Final = {kind: number for number, kind in TYPES.items()}
-KEPT: Final = tuple(MARKS + name for name in ("opaque", "redirect", "whiteout"))
+KEPT: Final = tuple(MARKS + name for name in ("metacopy", "opaque", "redirect", "whiteout"))
 USER_MARKS: Final = "user.overlay."
 DETACH: Final = 2
 """MNT_DETACH of umount2(2)."""
@@ -58,7 +60,7 @@ class Witness:
         self.mounted = False
         os.umask(0)
 
-    def mount(self, lowers: list[Facts], upper: Facts, redirect_dir: bool) -> None:
+    def mount(self, lowers: list[Facts], upper: Facts, options: Options) -> None:
         """Lay these trees out, base first, and mount them; what was mounted before is gone."""
         self.unmount()
         mount("tmpfs", self.base, "size=256m,mode=755")
@@ -69,12 +71,13 @@ class Witness:
         names = [str(number) for number in range(len(lowers))]
         for name, facts in zip([*names, "upper"], [*lowers, upper], strict=True):
             self._lay_out(name, facts)
-        options = f"lowerdir={':'.join(reversed(names))},upperdir=upper,workdir=work,index=off"
+        said = [f"lowerdir={':'.join(reversed(names))}", "upperdir=upper", "workdir=work"]
         if self.rootless:
-            options += ",userxattr"
+            said += ["index=off", "userxattr"]
         else:
-            options += ",metacopy=off,redirect_dir=" + ("on" if redirect_dir else "follow")
-        mount("overlay", "merged", options)
+            said += [f"{name}={'on' if on else 'off'}" for name, on in asdict(options).items()]
+            said += [] if options.redirect_dir else ["redirect_dir=follow"]
+        mount("overlay", "merged", ",".join(said))
 
     def unmount(self) -> None:
         """Nothing is mounted."""

@@ -26,19 +26,19 @@ from imgkit.mount.inode import Inode, folder
 from imgkit.mount.paths import PATH_MAX, SPECIAL, Found, Walk
 from imgkit.mount.stack import stack
 from imgkit.mount.union import Dentry, fail
-from imgkit.mount.upper import Upper
+from imgkit.mount.upper import NO_OPTIONS, Options, Upper
 from imgkit.mount.view import Stat, Step, View, call
 from imgkit.tar.entry import Entry, Kind
 
-__all__ = ["Mount", "Stat", "Step"]
+__all__ = ["Mount", "Options", "Stat", "Step"]
 
 
 class Mount(View):
     """The merged view of lower trees, base first, under an upper tree that takes the changes.
 
     A lower is a `Layer`, or a tree of inodes. `steps`, if a list is given, gets every call made.
-    `redirect_dir` lets directories of lowers be renamed; `rootless`: this root is a user who was
-    given that number in a namespace, and writing takes the set-user-ID bit from a file.
+    `rootless`: this root is a user who was given that number in a namespace, and writing takes the
+    set-user-ID bit from a file.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class Mount(View):
         lowers: Sequence[Layer | Inode],
         upper: Inode | None = None,
         *,
-        redirect_dir: bool = False,
+        options: Options = NO_OPTIONS,
         rootless: bool = False,
         clock: Callable[[], int] = time.time_ns,
         steps: list[Step] | None = None,
     ) -> None:
         trees = stack(lowers)
         above = upper or (trees[-1].copy() if trees else folder())
-        super().__init__(Upper(trees, above, redirect_dir=redirect_dir, clock=clock), steps)
+        super().__init__(Upper(trees, above, options=options, clock=clock), steps)
         self.rootless = rootless
 
     @property
@@ -94,7 +94,7 @@ class Mount(View):
         """Write all of a file, or to its end; one that is not there is made with that mode."""
         dentry = self._open(path, True, False, not append, mode)
         if data:
-            self._refill(dentry, self.overlay.up(dentry).read() + data)
+            self._refill(dentry, self.overlay.up_with_content(dentry).read() + data)
 
     @call
     def truncate(self, path: str, size: int = 0) -> None:
@@ -104,7 +104,7 @@ class Mount(View):
         dentry, inode = self._get(path, True)
         if inode.kind is not Kind.FILE:
             fail(errno.EISDIR if inode.is_dir else errno.EINVAL, path)
-        inode = self.overlay.up(dentry)
+        inode = self.overlay.up_with_content(dentry)
         before = inode.mtime_ns
         unchanged = size == inode.size == 0
         self._refill(dentry, inode.read()[:size].ljust(size, b"\0"))
@@ -129,13 +129,13 @@ class Mount(View):
             fail(errno.ENOTDIR, path)
         if inode.kind is not Kind.FILE:
             fail(errno.ENXIO, path)
-        self.overlay.up(found.dentry, content=not truncate)
+        self.overlay.up_with_content(found.dentry, empty=truncate)
         if truncate:
             self._refill(found.dentry, b"")
         return found.dentry
 
     def _refill(self, dentry: Dentry, content: bytes) -> None:
-        inode = self.overlay.up(dentry)
+        inode = self.overlay.up_with_content(dentry)
         inode.fill(content)
         self.overlay.note("written", dentry)
         inode.mtime_ns = self.overlay.clock()
@@ -174,7 +174,7 @@ class Mount(View):
         free = self._free(new)
         if inode.is_dir:
             fail(errno.EPERM, new)
-        self.overlay.make(free, self.overlay.up(dentry))
+        self.overlay.link(dentry, free)
 
     @call
     def unlink(self, path: str) -> None:
@@ -209,7 +209,8 @@ class Mount(View):
         inode = self._there(source, old)
         target = walks[1].look(places[1])
         self._check_rename(source, target, old, new)
-        if inode is not target.inode or not (source.dentry.upper or _same(source, target)):
+        broken = not (source.dentry.upper or self.overlay.options.index)  # names of a link below
+        if inode is not target.inode or (broken and not _same(source, target)):
             self.overlay.rename(source.dentry, target.dentry)
 
     @staticmethod

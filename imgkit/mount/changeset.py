@@ -109,14 +109,14 @@ def _names_below(union: Union, path: str) -> list[str]:
 
 def _below(union: Union, path: str, name: str) -> Inode | None:
     at = _dentry_below(union, path)
-    return union.child(at, name).inode if at else None
+    return Union.child(union, at, name).inode if at else None
 
 
 def _dentry_below(union: Union, path: str) -> Dentry | None:
     """What the lower trees alone have at just this path, no symlink followed."""
     at = Dentry(None, "", None, union.root.lowers)
     for name in path.split("/") if path else ():
-        at = union.child(at, name)
+        at = Union.child(union, at, name)
         if not at.inode:
             return None
     return at

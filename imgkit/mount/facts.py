@@ -54,6 +54,8 @@ def of_tree(root: Inode) -> Facts:
     for path, inode in root.walk():
         plain = not inode.is_whiteout
         found[path] = _fact(inode, path, inode.nlink, first) if plain else WHITEOUT
+        if inode.is_metacopy:  # on disk, a hole of that size
+            found[path] = found[path]._replace(content=bytes(inode.size))
     return found
 
 
@@ -66,8 +68,7 @@ def of_union(union: Union) -> Facts:
 
 def _collect(union: Union, at: Dentry, found: Facts, first: dict[int, str]) -> None:
     assert at.inode
-    nlink = 1 if at.is_merged else at.inode.nlink
-    found[at.path] = _fact(at.inode.copy(), at.path, nlink, first, at.inode)
+    found[at.path] = _fact(at.inode.copy(), at.path, at.nlink, first, at.inode)
     if not at.is_dir:
         return
     for name, gone in sorted(at.names().items()):

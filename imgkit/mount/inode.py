@@ -6,6 +6,7 @@ hard link. Overlayfs keeps its own marks in the same trees, as the kernel writes
     a character device 0:0              a whiteout: the name is gone
     trusted.overlay.opaque=y            a directory that hides all below it
     trusted.overlay.redirect=/old/name  a directory that was renamed: look below under that name
+    trusted.overlay.metacopy            a file with attributes alone: its content is below
     trusted.overlay.opaque=x            a directory in which a whiteout may also be an empty file
                                         with the attribute trusted.overlay.whiteout
 """
@@ -21,6 +22,7 @@ from imgkit.tar.entry import Entry, Kind
 MARKS: Final = "trusted.overlay."
 OPAQUE: Final = MARKS + "opaque"
 REDIRECT: Final = MARKS + "redirect"
+METACOPY: Final = MARKS + "metacopy"
 WHITEOUT: Final = MARKS + "whiteout"
 
 
@@ -29,7 +31,8 @@ class Inode:
     """One file, directory, symlink or device, without its names.
 
     `size` is in bytes, of a file's content; `read` gives that content. `names` counts the names of
-    all but directories.
+    all but directories, in this tree; `indexed`, of an upper file that overlayfs has in its index,
+    those that only a lower tree has.
     """
 
     kind: Kind = Kind.FILE
@@ -44,6 +47,7 @@ class Inode:
     xattrs: dict[str, bytes] = field(default_factory=dict)
     children: dict[str, Inode] = field(default_factory=dict)
     names: int = 0
+    indexed: int | None = None
 
     @property
     def is_dir(self) -> bool:
@@ -59,15 +63,20 @@ class Inode:
         return self.xattrs.get(OPAQUE) == b"y"
 
     @property
+    def is_metacopy(self) -> bool:
+        """Whether it has attributes alone; `read` gives the content from below all the same."""
+        return METACOPY in self.xattrs
+
+    @property
     def redirect(self) -> str:
         """The name below under which a renamed directory goes on; "" if it was not renamed."""
         return self.xattrs.get(REDIRECT, b"").decode("utf-8", "surrogateescape")
 
     @property
     def nlink(self) -> int:
-        """How many names lead here; of a directory, `.` and the `..` of those in it too."""
+        """How many names lead here, one in an index too; of a directory, `.` and each `..`."""
         if not self.is_dir:
-            return self.names
+            return self.names + (self.indexed is not None)
         return 2 + sum(child.is_dir for child in self.children.values())
 
     def hides(self, name: str) -> bool:
@@ -100,7 +109,7 @@ class Inode:
     def copy(self) -> Inode:
         """The same attributes and content, with no name, no children, and no mark of overlayfs."""
         xattrs = {key: val for key, val in self.xattrs.items() if not key.startswith(MARKS)}
-        return replace(self, xattrs=xattrs, children={}, names=0)
+        return replace(self, xattrs=xattrs, children={}, names=0, indexed=None)
 
     def entry(self, path: str) -> Entry:
         """The entry of a tar for it under this path; marks of overlayfs are left out."""

@@ -42,7 +42,8 @@ class Dentry:
 
     `lowers` are the directories that are merged, topmost first with their layers' numbers, or the
     one other thing that shows. With neither `upper` nor `lowers` nothing has this name; `hidden` is
-    then whether a whiteout in the upper tree says so.
+    then whether a whiteout in the upper tree says so. `index` is the upper inode, under another
+    name, of the hard link that `lowers` has (see `Options`).
     """
 
     parent: Dentry | None
@@ -50,6 +51,7 @@ class Dentry:
     upper: Inode | None = None
     lowers: list[tuple[int, Inode]] = field(default_factory=list)
     hidden: bool = False
+    index: Inode | None = None
 
     @property
     def path(self) -> str:
@@ -59,7 +61,7 @@ class Dentry:
     @property
     def inode(self) -> Inode | None:
         """What shows: the topmost."""
-        return self.upper or (self.lowers[0][1] if self.lowers else None)
+        return self.upper or self.index or (self.lowers[0][1] if self.lowers else None)
 
     @property
     def is_dir(self) -> bool:
@@ -73,6 +75,14 @@ class Dentry:
     @property
     def is_upper_only(self) -> bool:
         return self.upper is not None and not self.lowers
+
+    @property
+    def nlink(self) -> int:
+        """How many names lead to what shows; overlayfs does not count those of a merged one."""
+        inode = self.inode
+        if inode is None or self.is_merged:
+            return 1
+        return inode.nlink if inode.indexed is None else inode.names + inode.indexed
 
     def is_within(self, other: Dentry) -> bool:
         """Whether it is that directory, or below it."""
@@ -97,6 +107,17 @@ class Dentry:
 def fail(number: int, path: str) -> NoReturn:
     """Raise the `OSError` of that errno."""
     raise OSError(number, os.strerror(number), path)
+
+
+def _other(inode: Inode, dentry: Dentry) -> tuple[Inode | None, str]:
+    """What shows of anything but a directory, below what was found for `dentry`; and why."""
+    if inode.is_metacopy:
+        return inode, "it has attributes alone: the content is below"
+    if dentry.upper and dentry.upper.is_metacopy:
+        return inode, "the content is here"
+    if dentry.inode:
+        return None, "only directories merge"
+    return inode, "it hides all that is below"
 
 
 class Union:
@@ -162,9 +183,8 @@ class Union:
         if folder.hides(name):
             return None, answer("whiteout", False, "a whiteout says that the name is gone")
         if not inode.is_dir:
-            shown = None if dentry.inode else inode
-            why = "only directories merge" if dentry.inode else "it hides all that is below"
-            return shown, answer(str(inode.kind), False, why)
+            shown, why = _other(inode, dentry)
+            return shown, answer(str(inode.kind), inode.is_metacopy, why)
         if inode.is_opaque or opaque:
             return inode, answer("opaque directory", False, "it is opaque: nothing below shows")
         return inode, answer("directory", True, "directories of the same name merge")

@@ -9,10 +9,27 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-from imgkit.mount.inode import OPAQUE, REDIRECT, Inode, whiteout
-from imgkit.mount.union import Dentry, Union, fail
+from imgkit.mount.inode import METACOPY, OPAQUE, REDIRECT, Inode, whiteout
+from imgkit.mount.union import Dentry, Trace, Union, fail
+from imgkit.tar.entry import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of a mount, by the kernel's names; Docker mounts with all of them off."""
+
+    redirect_dir: bool = False
+    """Directories that are below can be renamed: what is renamed remembers its name below."""
+    index: bool = False
+    """Hard links of a lower tree stay hard links when one of them is changed."""
+    metacopy: bool = False
+    """A change of attributes copies no content; as for the kernel, with `redirect_dir` only."""
+
+
+NO_OPTIONS: Final = Options()
 
 
 class Effect(NamedTuple):
@@ -24,54 +41,92 @@ class Effect(NamedTuple):
 
 
 class Upper(Union):
-    """A union whose upper tree can be written.
-
-    `redirect_dir` is the option of that name: with it, directories that are below can be renamed.
-    """
+    """A union whose upper tree can be written."""
 
     def __init__(
         self,
         lowers: Sequence[Inode],
         upper: Inode,
         *,
-        redirect_dir: bool = False,
+        options: Options = NO_OPTIONS,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         super().__init__(lowers, upper)
-        self.redirect_dir = redirect_dir
+        if options.metacopy and not options.redirect_dir:
+            fail(errno.EINVAL, "metacopy=on,redirect_dir=off")
+        self.options = options
         self.clock = clock
         self.effects: list[Effect] = []
+        self._index: dict[int, Inode] = {}
 
     def note(self, what: str, dentry: Dentry, copied: int = 0) -> None:
         """Remember a change of the upper tree."""
         self.effects.append(Effect(what, "/" + dentry.path, copied))
 
-    def up(self, dentry: Dentry, *, content: bool = True) -> Inode:
+    def child(self, parent: Dentry, name: str, trace: Trace | None = None) -> Dentry:
+        """What has this name in a directory; a hard link below may be in upper by another name."""
+        dentry = super().child(parent, name, trace)
+        if self._index and dentry.lowers and not dentry.upper:
+            dentry.index = self._index.get(id(dentry.lowers[0][1]))
+        return dentry
+
+    def up(self, dentry: Dentry) -> Inode:
         """Its inode in the upper tree: copied there if it was below, as are its directories.
 
-        A hard link of a lower tree becomes a file of its own. Without `content` it is empty then.
+        A hard link of a lower tree becomes a file of its own, without the option `index`. With
+        `metacopy` the content stays below.
         """
-        if dentry.upper is None:
-            assert dentry.parent
-            assert dentry.inode
-            above = self.up(dentry.parent)
-            # The same name may have been looked up twice, for both paths of a rename.
-            if twin := above.children.get(dentry.name):
-                dentry.upper = twin
-                return twin
-            dentry.upper = above.put(dentry.name, dentry.inode.copy())
-            if not content:
-                dentry.upper.fill(b"")
-            if not dentry.is_dir:
-                dentry.lowers = []
-            self.note("copied up", dentry, dentry.upper.size)
-        return dentry.upper
+        return dentry.upper or self._copy_up(dentry, attributes=self.options.metacopy)
+
+    def up_with_content(self, dentry: Dentry, *, empty: bool = False) -> Inode:
+        """The same, with its content; no byte of that is copied if it is to be emptied."""
+        inode = dentry.upper or self._copy_up(dentry, empty=empty)
+        if inode.xattrs.pop(METACOPY, None) is not None:
+            self.note("content copied up", dentry, 0 if empty else inode.size)
+        return inode
+
+    def _copy_up(self, dentry: Dentry, *, attributes: bool = False, empty: bool = False) -> Inode:
+        assert dentry.parent
+        source = dentry.inode
+        assert source
+        above = self.up(dentry.parent)
+        # The same name may have been looked up twice, for both paths of a rename.
+        if twin := above.children.get(dentry.name):
+            dentry.upper = twin
+            return twin
+        if dentry.index:
+            dentry.upper = above.put(dentry.name, dentry.index)
+            self._count_indexed(dentry.upper, -1)
+            self.note("linked", dentry)
+            return dentry.upper
+        inode = dentry.upper = above.put(dentry.name, source.copy())
+        if self._has_twins(dentry):
+            self._index[id(source)] = inode
+            self._count_indexed(inode, source.names - 1)
+        if attributes and inode.kind is Kind.FILE:
+            inode.xattrs[METACOPY] = b""
+        if empty:
+            inode.fill(b"")
+        self.note("copied up", dentry, 0 if inode.is_metacopy else inode.size)
+        if not (inode.is_dir or inode.is_metacopy):
+            dentry.lowers = []
+        return inode
+
+    @staticmethod
+    def _count_indexed(inode: Inode, more: int) -> None:
+        inode.indexed = (inode.indexed or 0) + more
+
+    def _has_twins(self, dentry: Dentry) -> bool:
+        """Whether it is one of some hard links of a lower tree, and they are to stay so."""
+        below = dentry.lowers[0][1] if dentry.lowers else None
+        return self.options.index and below is not None and not below.is_dir and below.names > 1
 
     def make(self, dentry: Dentry, inode: Inode) -> None:
         """Give a free name to a new inode, or one more name to an old one."""
         assert dentry.parent
         above = self.up(dentry.parent)
-        if inode.is_dir and (dentry.hidden or (self.redirect_dir and dentry.parent.is_merged)):
+        strict = self.options != NO_OPTIONS  # then nobody may change lower trees between mounts
+        if inode.is_dir and (dentry.hidden or (strict and dentry.parent.is_merged)):
             inode.xattrs[OPAQUE] = b"y"
         what = "made opaque" if inode.is_opaque else "made" if not inode.names else "linked"
         dentry.upper = above.put(dentry.name, inode)
@@ -83,6 +138,8 @@ class Upper(Union):
         assert dentry.parent
         below = self._is_below(dentry)
         self._check_empty(dentry)
+        if self._has_twins(dentry):  # to count the names that are left
+            self.up(dentry)
         above = self.up(dentry.parent)
         above.drop(dentry.name)
         if below:
@@ -97,7 +154,7 @@ class Upper(Union):
         """
         assert old.parent
         assert new.parent
-        if old.is_dir and not self.redirect_dir and (old.is_merged or not old.upper):
+        if old.is_dir and not self.options.redirect_dir and (old.is_merged or not old.upper):
             fail(errno.EXDEV, "/" + old.path)
         if not new.is_upper_only:
             self._check_empty(new)
@@ -105,6 +162,8 @@ class Upper(Union):
         inode = self.up(old)
         source, target = self.up(old.parent), self.up(new.parent)
         self._mark_moved(old, new)
+        if self._has_twins(new):
+            self.up(new)
         self._check_empty(new)
         source.drop(old.name)
         target.put(new.name, inode)
@@ -120,15 +179,27 @@ class Upper(Union):
         assert old.parent
         assert new.parent
         same = old.parent.path == new.parent.path
-        if old.is_merged:
-            done = old.upper.redirect
-            if not done or not (same or done.startswith("/")):
-                redirect = old.name if same else self._redirect(old)
-                old.upper.xattrs[REDIRECT] = redirect.encode("utf-8", "surrogateescape")
-                self.note(f"redirect to {redirect}", old)
+        if old.is_merged or old.upper.is_metacopy:
+            self._mark_redirect(old, old.upper, same=same)
         elif old.is_dir and not old.upper.is_opaque and new.parent.is_merged:
             old.upper.xattrs[OPAQUE] = b"y"
             self.note("made opaque", old)
+
+    def link(self, old: Dentry, new: Dentry) -> None:
+        """Give what `old` is one more name."""
+        inode = self.up(old)
+        if inode.is_metacopy:
+            self._mark_redirect(old, inode, same=False)
+        self.make(new, inode)
+
+    def _mark_redirect(self, dentry: Dentry, inode: Inode, *, same: bool) -> None:
+        """Let it remember its name below: all the path, unless it stays in the same directory."""
+        done = inode.redirect
+        if not done or not (same or done.startswith("/")):
+            twins = not inode.is_dir and dentry.lowers and dentry.lowers[0][1].names > 1
+            redirect = dentry.name if same and not twins else self._redirect(dentry)
+            inode.xattrs[REDIRECT] = redirect.encode("utf-8", "surrogateescape")
+            self.note(f"redirect to {redirect}", dentry)
 
     def _redirect(self, dentry: Dentry) -> str:
         """The path under which the layers below know a directory."""

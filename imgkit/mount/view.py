@@ -114,7 +114,7 @@ class View:
             inode.gid,
             size,
             inode.mtime_ns,
-            1 if dentry.is_merged else inode.nlink,
+            dentry.nlink,
             inode.device,
             id(inode),
         )
