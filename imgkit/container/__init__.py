@@ -39,6 +39,7 @@ from imgkit.mount.stack import stack
 from imgkit.reference import Reference
 from imgkit.shell import Finished, Shell, launch
 from imgkit.shell.process import Process
+from imgkit.shell.session import Waits
 from imgkit.store import Store
 
 Clock = Callable[[], datetime]
@@ -91,6 +92,7 @@ class Container:
         if self.state == RUNNING:
             return None
         shell = self.shell(_inside=True)
+        shell.attended = self.record.interactive
         self._make_workdir(shell)
         self.record.started = moment(self.clock())
         done: Finished | None = None
@@ -102,6 +104,8 @@ class Container:
             self.record.code = int(error.code)
             self.keep(self)
             raise
+        except Waits as error:
+            self.record.printed += error.printed
         except CannotRun as error:
             if "program" not in error.facts:
                 raise
@@ -204,14 +208,11 @@ class Container:
             raise ContainerError(f"No such container: {self.name}", name=self.name)
 
     def _waits(self, shell: Shell) -> bool:
-        """Whether the main program would only wait: for a person, or for time to go by."""
+        """Whether the main program would only wait for time to go by."""
         words = self.record.command
         env = {name: shell.variables[name] for name in shell.exported}
         asked = Process("", self.mount, shell.user, shell.cwd, env, b"", len, len)
         found = launch.find(asked, words[0])
-        if found.kind == "shell":
-            options = [word for word in words[1:] if not word.startswith("-") or "c" in word]
-            return self.record.interactive and not options
         return found.name == "sleep" or (found.name == "tail" and "-f" in words)
 
     def _make_workdir(self, shell: Shell) -> None:

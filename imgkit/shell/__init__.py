@@ -35,7 +35,7 @@ from imgkit.shell.script import (
     Simple,
     Word,
 )
-from imgkit.shell.session import Exit, Session, Streams
+from imgkit.shell.session import Exit, Session, Streams, Waits
 from imgkit.tar.entry import decode, encode
 
 DEPTH: Final = 40
@@ -295,6 +295,8 @@ class Shell(Session):
     def _subshell(self, words: list[str], streams: Streams) -> int:
         """Another shell, as a program: `sh -c TEXT`, `sh FILE` or `sh` alone."""
         args = words[1:]
+        if self.attended and not streams.stdin and all(word in ("-", "-i", "-l") for word in args):
+            raise Waits("a shell waits for lines", what="shell")
         self.flags = ""
         while args and args[0].startswith("-") and args[0] != "-c" and len(args[0]) > 1:
             letters = args.pop(0)[1:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from imgkit.errors import CannotRun
 from imgkit.mount import Mount
 from imgkit.shell import launch
 from imgkit.shell.process import Accounts, Process, Sink
@@ -29,6 +30,10 @@ class Exit(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code & 0xFF
+
+
+class Waits(CannotRun):
+    """A shell without a script, before which a person sits: it waits for their lines."""
 
 
 class Session:
@@ -56,6 +61,8 @@ class Session:
         self.ended: int | None = None
         """The exit code, once `exit` was called."""
         self.streams = Streams(b"", len, len)
+        self.attended = False
+        """Whether a person sits before it (`-it`)."""
 
     def spawn(self, words: list[str], streams: Streams) -> int:
         """Run a program that another program starts; its exit code."""
