@@ -203,7 +203,7 @@ def calls(owners: Sequence[int]) -> st.SearchStrategy[Call]:
         call("chmod", some, mode),
         call("chown", some, owner, owner, follow=flag),
         call("utime", some, st.sampled_from(TIMES), follow=flag),
-        call("setxattr", some, xattr, data),
+        call("setxattr", some, xattr, data, st.sampled_from((0, 0, 1, 2, 3, 4))),
         call("getxattr", some, xattr),
         call("removexattr", some, xattr),
         call("readdir", folders),

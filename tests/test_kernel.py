@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, note, settings
 from overlays import Call, Pair, Stack, sequences, stacks
 
 from imgkit.kernel import Kernel, why_not
-from imgkit.mount.inode import folder, tree
+from imgkit.mount.inode import file, folder, tree
 from imgkit.mount.upper import Options
 
 ORDINARY: Final = 100
@@ -90,3 +90,27 @@ def test_rare_sequences(kernel: Kernel, name: str) -> None:
     for function, *paths in rare:
         pair.call(Call(function, tuple(paths)))
         pair.check()
+
+
+XATTRS: Final = {
+    ("f", 0): "done",
+    ("f", os.XATTR_CREATE): "EEXIST",
+    ("f", os.XATTR_REPLACE): "done",
+    ("plain", os.XATTR_CREATE): "done",
+    ("plain", os.XATTR_REPLACE): "ENODATA",
+    ("plain", os.XATTR_CREATE | os.XATTR_REPLACE): "ENODATA",
+    ("f", 4): "EINVAL",
+    ("nothing", 4): "EINVAL",
+    ("nothing", os.XATTR_CREATE): "ENOENT",
+}
+
+
+@pytest.mark.parametrize(("path", "flags"), XATTRS)
+def test_flags_of_attributes(kernel: Kernel, path: str, flags: int) -> None:
+    """An attribute that must be new, or must be there; the file is copied up before it is asked."""
+    marked = file(b"1")
+    marked.xattrs["user.a"] = b"old"
+    pair = Pair(kernel, Stack((tree({"f": marked, "plain": b"2"}),), folder()))
+    answer = pair.call(Call("setxattr", (path, "user.a", b"new", flags)))
+    assert (answer or "done") == XATTRS[path, flags]
+    pair.check()

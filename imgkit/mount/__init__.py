@@ -19,6 +19,7 @@ import errno
 import stat
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from imgkit.layer import Layer
 from imgkit.mount import changeset
@@ -29,6 +30,11 @@ from imgkit.mount.union import Dentry, fail
 from imgkit.mount.upper import NO_OPTIONS, Options, Upper
 from imgkit.mount.view import Stat, Step, View, call
 from imgkit.tar.entry import Entry, Kind
+
+XATTR_CREATE: Final = 1
+"""Of setxattr(2): the attribute must be new."""
+XATTR_REPLACE: Final = 2
+"""Of setxattr(2): the attribute must be there."""
 
 __all__ = ["Mount", "Options", "Stat", "Step"]
 
@@ -267,9 +273,19 @@ class Mount(View):
         self._change(path, "mtime", follow).mtime_ns = mtime_ns
 
     @call
-    def setxattr(self, path: str, name: str, value: bytes) -> None:
-        """Set an extended attribute of a file or directory."""
+    def setxattr(self, path: str, name: str, value: bytes, flags: int = 0) -> None:
+        """Set an extended attribute of a file or directory.
+
+        The flags are those of setxattr(2). What they refuse is refused after the copy-up.
+        """
+        if flags & ~(XATTR_CREATE | XATTR_REPLACE):
+            fail(errno.EINVAL, path)
         self._check_xattr(path, name)
+        there = name in self.overlay.up(self._get(path, True)[0]).xattrs
+        if flags & XATTR_CREATE and there:
+            fail(errno.EEXIST, path)
+        if flags & XATTR_REPLACE and not there:
+            fail(errno.ENODATA, path)
         self._change(path, name).xattrs[name] = value
 
     @call
