@@ -19,7 +19,7 @@ import sys
 import tempfile
 import termios
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from fcntl import ioctl
 from functools import cache
@@ -38,11 +38,16 @@ FOLDER: Final = Path(__file__).parent / "transcripts" / "docker"
 
 @dataclass(frozen=True)
 class Row:
-    """One command line: with `stdin`, or on a terminal, of which the last screen is kept."""
+    """One command line: with `stdin`, or on a terminal, of which the last screen is kept.
+
+    Where Docker itself prints lines now in one order and now in another, they are in `any_order`
+    and kept sorted (it walks over Go's maps, and sorts what was made in the same second anyhow).
+    """
 
     line: str
     stdin: str | None = None
     terminal: bool = False
+    any_order: bool = False
     status: int = 0
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
@@ -53,7 +58,10 @@ class Row:
         return cls(**{**facts, "stdin": "\n".join(stdin) if stdin is not None else None})
 
     def answered(self, status: int, out: str, err: str) -> Row:
-        return Row(self.line, self.stdin, self.terminal, status, _lines(out), _lines(err))
+        lines = _lines(out)
+        return replace(
+            self, status=status, out=sorted(lines) if self.any_order else lines, err=_lines(err)
+        )
 
     def to_json(self) -> dict[str, Any]:
         facts = {key: value for key, value in asdict(self).items() if value}
@@ -117,6 +125,7 @@ _MOMENT: Final = re.compile(
     r"(Less than a second|About a minute|About an hour|\d+ (second|minute|hour)s?)\b"
 )
 _LONG: Final = re.compile(r"\d+ (day|week|month|year)s?\b")
+_CHECKSUM: Final = re.compile(r"[0-9a-f]{12}: Verifying Checksum\n")  # if it takes long enough
 _RANDOM_NAME: Final = re.compile(r"\b[a-z]+_[a-z]+\d?\b")
 
 
@@ -151,16 +160,18 @@ class Plain:
         return row.answered(row.status, self._text(row, row.out), self._text(row, row.err))
 
     def _text(self, row: Row, lines: list[str]) -> str:
-        text = _STAMP.sub(_stamp, _ID.sub(self._id, "".join(f"{line}\n" for line in lines)))
+        def number(match: re.Match[str]) -> str:
+            return match[0] if match[0] in row.line else self._id(match[0])
+
+        text = _STAMP.sub(_stamp, _ID.sub(number, "".join(f"{line}\n" for line in lines)))
         if " ps" in row.line:
             text = _RANDOM_NAME.sub("random_name", text)
-        plain = _MOMENT.sub("TIME", text)
-        if plain == text:
-            return text
+        plain = _MOMENT.sub("TIME", _CHECKSUM.sub("", text))
+        if "TIME" not in plain:
+            return plain
         return re.sub(" {2,}", "  ", plain)  # a column is as wide as its longest time
 
-    def _id(self, match: re.Match[str]) -> str:
-        text = match[0]
+    def _id(self, text: str) -> str:
         if text in known():
             return text
         number = self._numbers.setdefault(text[:12], len(self._numbers) + 1)
@@ -208,6 +219,17 @@ def record(session: Session) -> Session:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+HERE: Final = "/home/alice"
+"""What the directory is called in which the session took place."""
+
+_ADVICE: Final = """\
+DEPRECATED: The legacy builder is deprecated and will be removed in a future release.
+            BuildKit is currently disabled; enable it by removing the DOCKER_BUILDKIT=0
+            environment-variable.
+
+"""
+"""What the command line tells everyone who records it with the classic builder."""
+
 _RUNTIME: Final = Path(__file__).with_name("runtime.py")
 
 
@@ -235,10 +257,10 @@ def _ask(docker: Docker, place: Path, row: Row) -> Row:
         )
         status = done.returncode
         out, err = (text.decode().replace("\r", "") for text in (done.stdout, done.stderr))
-    data = str(docker.home / "data")
-    return row.answered(
-        status, out.replace(data, "/var/lib/docker"), err.replace(data, "/var/lib/docker")
-    )
+    err = err.replace(_ADVICE, "")
+    for real, told in {docker.home / "data": "/var/lib/docker", place: HERE}.items():
+        out, err = out.replace(str(real), told), err.replace(str(real), told)
+    return row.answered(status, out, err)
 
 
 def on_terminal(command: list[str], env: dict[str, str], place: Path) -> tuple[int, str, str]:
