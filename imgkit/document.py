@@ -18,6 +18,21 @@ LIMIT: Final = 4 << 20
 
 def load(raw: bytes, what: str) -> dict[str, Any]:
     """The JSON object in `raw`: small enough, UTF-8, and without a key that occurs twice."""
+    document = _load(raw, what)
+    if not isinstance(document, dict):
+        raise refused(f"the {what} must be a JSON object, not {kind_of(document)}")
+    return document
+
+
+def load_objects(raw: bytes, what: str) -> list[dict[str, Any]]:
+    """The JSON list of objects in `raw`, by the same rules."""
+    document = _load(raw, what)
+    if not isinstance(document, list) or not all(isinstance(item, dict) for item in document):
+        raise refused(f"the {what} must be a list of JSON objects, not {kind_of(document)}")
+    return document
+
+
+def _load(raw: bytes, what: str) -> Any:
     if len(raw) > LIMIT:
         raise LimitExceeded(
             f"a {what} of {len(raw)} bytes is refused: at most {LIMIT} are read",
@@ -25,12 +40,9 @@ def load(raw: bytes, what: str) -> dict[str, Any]:
             actual=len(raw),
         )
     try:
-        document = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no)
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no)
     except (ValueError, RecursionError) as error:
         raise refused(f"the {what} is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise refused(f"the {what} must be a JSON object, not {kind_of(document)}")
-    return document
 
 
 def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

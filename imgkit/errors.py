@@ -10,6 +10,7 @@
     │   └── UnsupportedMediaType
     ├── InvalidLayer              a tar stream that breaks a rule, with its offset
     │   └── UnsafePath            ... by naming something outside of the root
+    ├── InvalidArchive            a tar of images that lies, lacks something or breaks a rule
     ├── InvalidDockerfile         a line of a Dockerfile that says nothing we can do
     ├── BuildFailed               a step of a build that could not be carried out
     ├── LimitExceeded             more than an honest image ever needs
@@ -87,6 +88,10 @@ class InvalidLayer(ImgkitError):
 
 class UnsafePath(InvalidLayer):
     """An entry names something outside of the root it is unpacked to."""
+
+
+class InvalidArchive(ImgkitError):
+    """A tar of images cannot be accepted. Facts: `path` (of the archive), `reason`."""
 
 
 class InvalidDockerfile(ImgkitError):

@@ -32,6 +32,7 @@ MAP: Final = (
     ("transfer",),
     ("image",),
     ("store",),
+    ("archive",),
     ("shell",),
     ("draft",),
     ("container",),

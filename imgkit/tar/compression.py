@@ -97,6 +97,11 @@ def decompress(stream: Readable, limits: Limits = LIMITS) -> Readable:
     return _Plain(stream, head)
 
 
+def form(head: bytes) -> str:
+    """How a stream is compressed that begins with these bytes: "gzip", "zstd", or "" for a tar."""
+    return "gzip" if _is_gzip(head) else "zstd" if _is_zstd(head) else ""
+
+
 def _is_gzip(head: bytes) -> bool:
     return head.startswith(_GZIP)
 

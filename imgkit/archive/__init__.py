@@ -1,0 +1,294 @@
+"""Images in a tar, as `docker save`, `podman save` and `skopeo copy` write them, and `docker load`
+reads them.
+
+    oci-layout                  it is an OCI image layout (image-spec, image-layout.md)
+    index.json                  its images, each with the descriptor of a manifest
+    blobs/sha256/2cf24d...      every manifest, config and layer, under its digest
+    manifest.json               the same images for engines that know no OCI layout: of each, where
+                                its config and its layers are in the tar, and what it is called
+
+Docker before version 25 wrote `manifest.json` only, and layers as `ID/layer.tar`, uncompressed.
+Where both are, the OCI layout counts, as in new engines; where neither is, the tar is taken for
+the root filesystem of an image with one layer, if the caller wants that.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Self
+
+from imgkit import document
+from imgkit.archive.members import Members, Span
+from imgkit.archive.saving import CONTAINERD_NAME, blob_path, save
+from imgkit.config import Config
+from imgkit.digest import Digest, Readable, VerifyingReader, digest_of_stream
+from imgkit.errors import InvalidManifest, InvalidReference, NotFound, StoreError
+from imgkit.image import Image, copy, read_document
+from imgkit.manifest import INDEX_TYPES, OCI_INDEX, OCI_LAYER, Descriptor, Index, Manifest, parse
+from imgkit.platforms import Platform
+from imgkit.reference import Reference
+from imgkit.store import CHOSEN_FROM, REF_NAME, Store
+from imgkit.tar.compression import form
+
+__all__ = ["Archive", "Stored", "load", "save"]
+
+_LIMIT: Final = 1000
+"""Images that one archive may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One image of an archive: its manifest or index, and what it is called there."""
+
+    descriptor: Descriptor
+    names: tuple[Reference, ...]
+
+
+class Archive:
+    """A tar of images, as a `Source` of them; compressed or not, from a file or a pipe.
+
+    With `rootfs`, a tar that holds no images is one itself: its files are the only layer.
+    Raises `InvalidArchive` for what lies, lacks something or breaks a rule; `StoreError` for a
+    file that cannot be read. Nothing of it is kept anywhere until it is copied.
+    """
+
+    def __init__(self, stream: BinaryIO, place: str, *, rootfs: bool = False) -> None:
+        self.place = place
+        self.members = Members(stream, place)
+        self._made: dict[Digest, bytes] = {}
+        self._spans: dict[Digest, Span] = {}
+        self._layers: dict[Span, Descriptor] = {}
+        self._rootfs = rootfs
+
+    @classmethod
+    def of(cls, path: Path, *, rootfs: bool = False) -> Self:
+        """The archive in that file."""
+        try:
+            return cls(path.open("rb"), str(path), rootfs=rootfs)
+        except OSError as error:
+            raise StoreError(
+                f"open {path}: {(error.strerror or str(error)).lower()}", path=path
+            ) from error
+
+    def __repr__(self) -> str:
+        return f"<Archive of {len(self.images)} images in {self.place}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.members.close()
+
+    @cached_property
+    def images(self) -> tuple[Stored, ...]:
+        """The images in it, in its order."""
+        try:
+            found = self._find()
+        except InvalidManifest as error:
+            self.members.refuse(error.facts.get("reason") or str(error))
+        if not found or len(found) > _LIMIT:
+            self.members.refuse(f"it holds {len(found)} images; 1 to {_LIMIT} are read")
+        return tuple(found)
+
+    def _find(self) -> list[Stored]:
+        if "oci-layout" in self.members and "index.json" in self.members:
+            return self._of_layout()
+        if "manifest.json" in self.members:
+            return self._of_docker()
+        if self._rootfs:
+            return [Stored(self._of_rootfs(), ())]
+        self.members.refuse(
+            "it has neither an index.json with an oci-layout nor a manifest.json. A tar of files "
+            "alone is no image"
+        )
+
+    def resolve(self, reference: Reference) -> Descriptor:
+        """The manifest or index of that name; raises `NotFound`."""
+        wanted = reference.with_default_tag()
+        for stored in self.images:
+            if wanted in stored.names or wanted.digest == stored.descriptor.digest:
+                return stored.descriptor
+        names = ", ".join(name.familiar for stored in self.images for name in stored.names)
+        raise NotFound(
+            f"{reference.familiar} is not in {self.place}, which has: {names or 'no names'}",
+            name=str(reference),
+        )
+
+    def open(self, descriptor: Descriptor) -> VerifyingReader:
+        """The bytes of this descriptor, checked against it while they are read."""
+        made, span = self._made.get(descriptor.digest), self._spans.get(descriptor.digest)
+        path = blob_path(descriptor.digest)
+        if made is not None:
+            stream: Readable = io.BytesIO(made)
+        else:
+            stream = self.members.section(span) if span else self.members.open(path)
+        advice = "The archive is damaged, or it lies; nothing of it was kept."
+        return VerifyingReader(stream, descriptor.digest, descriptor.size, self.place, advice)
+
+    def image(self, stored: Stored, platform: Platform | None = None) -> Image:
+        """That image; where it is an index, the one for that platform, or the only one there is."""
+        image = Image.of(self, _pinned(stored), self._platform(stored, platform))
+        image.name = stored.names[0] if stored.names else None
+        return image
+
+    def load(self, stored: Stored, store: Store, platform: Platform | None = None) -> None:
+        """Afterwards the store has that image, under all names that it has here."""
+        target = _Shelf(store, stored.names)
+        copy(self, target, _pinned(stored), platform=self._platform(stored, platform))
+
+    def _platform(self, stored: Stored, platform: Platform | None) -> Platform | None:
+        """The only platform of an index that is in the archive; else the one wanted."""
+        if stored.descriptor.media_type not in INDEX_TYPES:
+            return None
+        index = read_document(self, stored.descriptor)
+        assert isinstance(index, Index)
+        there = [
+            entry.platform
+            for entry in index.manifests
+            if not entry.is_attestation and blob_path(entry.digest) in self.members
+        ]
+        return there[0] if len(there) == 1 else platform
+
+    # -- an OCI layout ----------------------------------------------------------------------
+
+    def _of_layout(self) -> list[Stored]:
+        layout = document.load(self.members.read("oci-layout"), "oci-layout")
+        if layout.get("imageLayoutVersion") != "1.0.0":
+            version = layout.get("imageLayoutVersion")
+            self.members.refuse(f"its layout is of version {version!r}, not 1.0.0")
+        index = parse(self.members.read("index.json"), OCI_INDEX)
+        assert isinstance(index, Index)
+        found: dict[Digest, Stored] = {}
+        for entry in index.manifests:
+            if not entry.is_attestation:
+                bare = Descriptor(entry.media_type, entry.digest, entry.size)
+                names = found[entry.digest].names if entry.digest in found else ()
+                found[entry.digest] = Stored(bare, (*names, *_names(entry)))
+        return list(found.values())
+
+    # -- Docker's form ----------------------------------------------------------------------
+
+    def _of_docker(self) -> list[Stored]:
+        found = []
+        for entry in document.load_objects(self.members.read("manifest.json"), "manifest.json"):
+            tags = document.sequence(entry, "RepoTags", optional=True)
+            names = [self._tag(text) for text in tags]
+            found.append(Stored(self._manifest(entry), tuple(names)))
+        return found
+
+    def _tag(self, text: Any) -> Reference:
+        try:
+            name = Reference.parse(text if isinstance(text, str) else "")
+        except InvalidReference as error:
+            self.members.refuse(f"in its manifest.json, {error}")
+        if name.digest:
+            self.members.refuse(f"its manifest.json calls an image {text!r}, which is no tag")
+        return name.with_default_tag()
+
+    def _manifest(self, entry: dict[str, Any]) -> Descriptor:
+        """The descriptor of a manifest made for an image of `manifest.json`."""
+        where = document.text(entry, "Config")
+        config = Config.parse(self.members.read(where))
+        self._check_name(where, config.digest)
+        self._spans[config.digest] = self.members.find(where)
+        paths = document.strings(entry, "Layers") if entry.get("Layers") else []
+        if len(paths) != len(config.diff_ids):
+            self.members.refuse(
+                f"its manifest.json names {len(paths)} layers for an image whose config {where!r} "
+                f"has {len(config.diff_ids)} DiffIDs"
+            )
+        layers = [self._layer(path) for path in paths]
+        for path, layer, diff_id in zip(paths, layers, config.diff_ids, strict=True):
+            if layer.media_type == OCI_LAYER and layer.digest != diff_id:
+                self.members.refuse(
+                    f"{path!r} should be the layer with the DiffID {diff_id}, but has the digest "
+                    f"{layer.digest}"
+                )
+        return self._make(Manifest.make(config.descriptor, layers))
+
+    def _check_name(self, path: str, actual: Digest) -> None:
+        """Refuse a file that is named by a digest, and has another."""
+        said = path.rpartition("/")[2].removesuffix(".json").removeprefix("sha256:")
+        if len(said) == len(actual.hex) and said != actual.hex:
+            self.members.refuse(f"the config {path!r} has another digest: {actual}")
+
+    def _layer(self, path: str) -> Descriptor:
+        """The descriptor of a layer, as it is in the archive; each is read once."""
+        span = self.members.find(path)
+        if span not in self._layers:
+            packed = form(self.members.section(span).read(4))
+            digest = digest_of_stream(self.members.section(span))
+            media_type = f"{OCI_LAYER}+{packed}" if packed else OCI_LAYER
+            self._layers[span] = Descriptor(media_type, digest, span.size)
+            self._spans[digest] = span
+        return self._layers[span]
+
+    def _make(self, manifest: Manifest) -> Descriptor:
+        self._made[manifest.digest] = manifest.raw
+        return manifest.descriptor
+
+    # -- a root filesystem ------------------------------------------------------------------
+
+    def _of_rootfs(self) -> Descriptor:
+        span = self.members.whole
+        diff_id = digest_of_stream(self.members.section(span))
+        config = Config.make(Platform.here(), [diff_id])
+        self._made[config.digest] = config.raw
+        self._spans[diff_id] = span
+        layer = Descriptor(OCI_LAYER, diff_id, span.size)
+        return self._make(Manifest.make(config.descriptor, [layer]))
+
+
+class _Shelf:
+    """The local repository as a `Target` that gives an image all of its names, or none."""
+
+    def __init__(self, store: Store, names: tuple[Reference, ...]) -> None:
+        self.has = store.has
+        self.put = store.put
+        self._store = store
+        self._names = names
+
+    def name(self, reference: Reference, manifest: Descriptor, index: Descriptor | None) -> None:  # noqa: ARG002
+        for name in self._names:
+            self._store.name(name, manifest, index)
+        if not self._names:
+            notes = {CHOSEN_FROM: str(index.digest)} if index else {}
+            self._store.keep(replace(manifest, annotations=notes))
+
+
+def _pinned(stored: Stored) -> Reference:
+    """A name for an image that may have none."""
+    return Reference("archive", "image", None, stored.descriptor.digest)
+
+
+def load(archive: Archive, store: Store, platform: Platform | None = None) -> list[Image]:
+    """Afterwards the store has every image of the archive, under the names that it has there.
+
+    All are checked before the first is copied: digests, DiffIDs, and every entry of every layer.
+    So of an archive that is refused nothing is kept.
+    """
+    images = [archive.image(stored, platform) for stored in archive.images]
+    for image in images:
+        for layer in image.layers:
+            layer.entries  # noqa: B018  reading them checks them
+    for stored in archive.images:
+        archive.load(stored, store, platform)
+    return images
+
+
+def _names(entry: Descriptor) -> list[Reference]:
+    """What an index calls an image; a tag without a repository is no name."""
+    text = entry.annotations.get(CONTAINERD_NAME) or entry.annotations.get(REF_NAME, "")
+    try:
+        return [Reference.parse(text).with_default_tag()] if ":" in text or "/" in text else []
+    except InvalidReference:
+        return []
