@@ -102,6 +102,9 @@ FIGURES: Final[dict[str, Callable[[Pulled], Figure]]] = {
     "pull": lambda pulled: diagrams.conversation(pulled.requests, pulled.copied),
     "name": lambda pulled: diagrams.name_parts("ghcr.io/regclient/regsync:latest"),
     "short name": lambda pulled: diagrams.name_parts("redis"),
+    "registries": lambda pulled: diagrams.registries(
+        samples.names(), ("redis", "busybox", "tu-demo", "regsync", "powershell")
+    ),
     "tags": lambda pulled: diagrams.tags("alpine", targets(Lab(), "alpine")),
 }
 """Every figure of the course; the checks below hold for each."""
@@ -373,3 +376,17 @@ def test_tags_of_one_image_stand_together(figures: dict[str, Figure]) -> None:
     runs = 1 + sum(one != other for one, other in pairwise(digests))
     assert runs == len(set(digests))
     assert f"has {len(there)} tags and {len(set(digests))} images" in figures["tags"].alt
+
+
+# -- registries -----------------------------------------------------------------------------
+
+
+def test_registries_hold_repositories_and_these_hold_images(figures: dict[str, Figure]) -> None:
+    """Every name is in the table once, under its registry and its repository."""
+    shown = [
+        f"{registry}/{path}:{tag}"
+        for registry, path, tags in diagrams.registries(samples.names()).rows
+        for tag in tags.split()
+    ]
+    assert sorted(shown) == samples.names()
+    assert "+ 3 more" in figures["registries"].dot  # busybox has five tags, and two are drawn

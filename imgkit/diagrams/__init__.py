@@ -10,5 +10,14 @@ from imgkit.diagrams.course import course_map, legend
 from imgkit.diagrams.exchanges import conversation
 from imgkit.diagrams.names import name_parts, tags
 from imgkit.diagrams.parts import image_parts
+from imgkit.diagrams.registries import registries
 
-__all__ = ["conversation", "course_map", "image_parts", "legend", "name_parts", "tags"]
+__all__ = [
+    "conversation",
+    "course_map",
+    "image_parts",
+    "legend",
+    "name_parts",
+    "registries",
+    "tags",
+]
