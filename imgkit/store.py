@@ -142,6 +142,12 @@ class Store:
             known = {entry.digest for entry in entries}
             entries += [_nameless(entry) for entry in old if entry.digest not in known]
 
+    def keep(self, manifest: Descriptor) -> None:
+        """Afterwards the image has a row: one without a name, where it has none yet."""
+        with self._changing() as entries:
+            if manifest.digest not in {entry.digest for entry in entries}:
+                entries.append(_nameless(manifest))
+
     def unname(self, reference: Reference) -> None:
         """Afterwards nothing has that name; the blobs stay. Raises `NotFound`."""
         with self._changing() as entries:
@@ -239,15 +245,28 @@ class Store:
     # -- the files of the layout ------------------------------------------------------------
 
     def _create(self) -> None:
-        if self.read_only or (self.home.exists() and any(self.home.iterdir())):
+        """Afterwards there is an empty layout; or the one that another process made meanwhile."""
+        if self.read_only or not self._is_new():
             raise StoreError(
                 f"{self.home} is no local repository: it has no oci-layout file, and it is not "
                 "empty. Name another directory (--home, or IMGKIT_HOME).",
                 path=self.home,
             )
         (self.home / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-        self._write("index.json", Index.make([]).raw)
-        self._write("oci-layout", _LAYOUT)
+        with FileLock(self.home / "index.lock"):
+            if not (self.home / "oci-layout").exists():
+                self._write("index.json", _EMPTY)
+                self._write("oci-layout", _LAYOUT)
+
+    def _is_new(self) -> bool:
+        """Whether nothing is there but what a creation that is not at its end has left."""
+        with contextlib.suppress(FileNotFoundError):
+            names = {path.name for path in self.home.iterdir()}
+            if "index.json" in names:
+                whole = (self.home / "index.json").read_bytes() != _EMPTY
+                return not whole or "oci-layout" in {path.name for path in self.home.iterdir()}
+            return names <= {"blobs", "index.lock", "ingest"}
+        return True
 
     def _index(self) -> Index:
         path = self.home / "index.json"

@@ -112,7 +112,10 @@ class Builder:
         return len(self.file.arguments) + sum(len(stage.steps) + 1 for stage in self.stages)
 
     def finish(self, *tags: str) -> Built:
-        """Carry out what is left; afterwards the image has these names. Raises `BuildFailed`."""
+        """Carry out what is left; afterwards the image has these names, or is dangling.
+
+        Raises `BuildFailed`.
+        """
         names = [_tag(tag) for tag in tags]
         for _ in self:
             pass
@@ -121,6 +124,7 @@ class Builder:
             raise BuildFailed("No image was generated. Is your Dockerfile empty?", line=None)
         self._warn()
         image = self.last.draft.image(self.shop.store)
+        self.shop.store.keep(image.descriptor)
         self.shop.say(f"Successfully built {image.id.short}")
         for name in names:
             self.shop.store.name(name, image.descriptor, image.index)

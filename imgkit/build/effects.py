@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from imgkit import golang
-from imgkit.build import variables
+from imgkit.build import instruction, variables
 from imgkit.build.instruction import Instruction
 from imgkit.errors import BuildFailed
 
@@ -87,6 +87,27 @@ def change(state: State, step: Instruction) -> str:
     Raises `BuildFailed`, or `InvalidDockerfile` where a variable cannot be put in.
     """
     return _CHANGES[step.verb](state, step)
+
+
+COMMITTED: Final = frozenset(
+    "CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD STOPSIGNAL USER VOLUME WORKDIR".split()
+)
+"""What `docker commit --change` takes."""
+
+
+def changed(settings: Mapping[str, Any], lines: Iterable[str]) -> dict[str, Any]:
+    """The settings after those instructions; what they take away is None.
+
+    Raises `BuildFailed` or `InvalidDockerfile`.
+    """
+    state = State(dict(settings))
+    for number, line in enumerate(lines, 1):
+        verb = (line.split() or [""])[0]
+        if verb.upper() not in COMMITTED:
+            reason = f"{verb.lower()} is not a valid change command"
+            raise BuildFailed(reason, line=number, text=line)
+        change(state, instruction.parse(line, number))
+    return {**dict.fromkeys(settings), **state.settings}
 
 
 def _fail(step: Instruction, reason: str) -> NoReturn:

@@ -239,7 +239,7 @@ class Container:
     def commit(
         self,
         store: Store,
-        reference: Reference,
+        reference: Reference | None,
         *,
         author: str = "",
         message: str = "",
@@ -247,6 +247,7 @@ class Container:
     ) -> Image:
         """A new image in the store: the layers of the old one, and the writable layer upon them.
 
+        Without a `reference` it is dangling: nothing names it.
         The layers below are taken as they are, bytes and digests. The config is the container's:
         as with Docker, what it ran becomes the new image's command; `changes` are settings of the
         config that are to be others.
@@ -266,7 +267,10 @@ class Container:
         store.put_bytes(config.raw, OCI_CONFIG)
         made = Manifest.make(config.descriptor, layers)
         image = Image(store, store.put_bytes(made.raw, made.media_type), reference)
-        store.name(reference, image.descriptor, None)
+        if reference:
+            store.name(reference, image.descriptor, None)
+        else:
+            store.keep(image.descriptor)
         return image
 
     def _config(
@@ -276,12 +280,14 @@ class Container:
         old, created = self.image.config, moment(self.clock())
         empty = len(diff_ids) == len(old.diff_ids)
         step = History(" ".join(self.record.cmd), created, message, empty)
-        settings = {**old.settings, **self._settings(), **changes}
+        settings = {**old.settings, **self.settings, **changes}
         kept = {key: value for key, value in settings.items() if value}
         history = [*old.history, step]
         return Config.make(old.platform, diff_ids, history, kept, created, author=author or None)
 
-    def _settings(self) -> dict[str, Any]:
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What its config says otherwise than the image's, or the same."""
         record = self.record
         return {
             "Env": record.env,
