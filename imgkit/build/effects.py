@@ -89,8 +89,9 @@ def change(state: State, step: Instruction) -> str:
     return _CHANGES[step.verb](state, step)
 
 
-COMMITTED: Final = frozenset(
-    "CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD STOPSIGNAL USER VOLUME WORKDIR".split()
+COMMITTED: Final = (
+    *("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "ONBUILD", "STOPSIGNAL"),
+    *("USER", "VOLUME", "WORKDIR"),
 )
 """What `docker commit --change` takes."""
 
