@@ -40,11 +40,15 @@ def new(folder: Path) -> tuple[Path, BinaryIO]:
 def begun(path: Path) -> BinaryIO | None:
     """The file of that name, with what a writer that is gone has left in it.
 
-    None while another writes it: two that pull one blob do not share a file.
+    None while another writes it (two that pull one blob do not share a file), or if it is no file.
     """
     if not LOCKS:
         return None
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b")
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        return None
+    file = os.fdopen(handle, "r+b")
     if _lock(file, path):
         return file
     file.close()

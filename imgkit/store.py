@@ -45,6 +45,7 @@ CHOSEN_FROM: Final = "dev.imgkit.index"
 """Annotation on a manifest's descriptor: the digest of the index that it was chosen from."""
 
 _LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
+_EMPTY: Final = Index.make([]).raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,14 +260,12 @@ class Store:
                 self._write("oci-layout", _LAYOUT)
 
     def _is_new(self) -> bool:
-        """Whether nothing is there but what a creation that is not at its end has left."""
-        with contextlib.suppress(FileNotFoundError):
-            names = {path.name for path in self.home.iterdir()}
-            if "index.json" in names:
-                whole = (self.home / "index.json").read_bytes() != _EMPTY
-                return not whole or "oci-layout" in {path.name for path in self.home.iterdir()}
-            return names <= {"blobs", "index.lock", "ingest"}
-        return True
+        """Whether nothing is there but what a creation makes, or one beside us has just made."""
+        names = {path.name for path in self.home.iterdir()} if self.home.exists() else set()
+        foreign = names - {"blobs", "index.lock", "ingest"}
+        if foreign == {"index.json"} and (self.home / "index.json").read_bytes() == _EMPTY:
+            return True
+        return not foreign or (self.home / "oci-layout").exists()
 
     def _index(self) -> Index:
         path = self.home / "index.json"
