@@ -12,10 +12,13 @@ Whiteouts are about the layers below, never about their own layer, wherever in t
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
-from typing import Final
+from tempfile import SpooledTemporaryFile
+from threading import Lock
+from typing import BinaryIO, Final, cast
 
 from imgkit import tar
 from imgkit.digest import CHUNK, Digest, Readable, VerifyingReader, digest_of_stream
@@ -32,12 +35,19 @@ _AUFS: Final = ".wh..wh."
 READ_LIMIT: Final = 256 << 20
 """Bytes of one file that are read into memory, unless more are asked for."""
 
+KEPT_IN_MEMORY: Final = 1 << 20
+"""Bytes of an uncompressed tar that are kept in memory once a file of it was read."""
+
+KEPT_ON_DISK: Final = 1 << 30
+"""Bytes of a layer's files above which nothing is kept, and each read goes through the blob."""
+
 
 class Layer:
     """A layer of an image: its entries, what it hides, and any of its files.
 
     `open` gives the blob as it is stored, compressed, from a source that verifies its digest.
     Nothing is read until it is asked for; then the blob is read once, and its entries are kept.
+    When a file is asked for, the uncompressed tar is kept, too: in a temporary file if it is large.
     """
 
     def __init__(
@@ -52,6 +62,7 @@ class Layer:
         self._open = open
         self._limits = limits
         self._strict = strict
+        self._reading = Lock()
         self.descriptor = descriptor
         self.diff_id = diff_id
 
@@ -127,19 +138,41 @@ class Layer:
                 limit=limit,
                 actual=entry.size,
             )
+        if self._unpacked:
+            with self._reading:
+                self._unpacked.seek(entry.offset)
+                return self._unpacked.read(entry.size)
         with self._tar() as stream:
             for found, content in tar.read(stream, self._limits, unended=True):
                 if found.offset == entry.offset:
                     return content.read()
         raise NotFound(f"{entry.path!r} is not in the layer {self.digest.short}", name=entry.path)
 
+    @cached_property
+    def _unpacked(self) -> BinaryIO | None:
+        """The uncompressed tar, whose DiffID was checked; None if it cannot be kept."""
+        if self.unpacked_size > KEPT_ON_DISK:
+            return None
+        file = SpooledTemporaryFile(KEPT_IN_MEMORY)  # noqa: SIM115  closed with this layer
+        weakref.finalize(self, file.close)
+        try:
+            with self._tar() as stream:
+                for chunk in self._checked(stream):
+                    file.write(chunk)
+        except OSError:  # the disk is full: each file is read from the blob then
+            return None
+        return cast("BinaryIO", file)
+
+    def _checked(self, stream: Readable) -> VerifyingReader:
+        """The uncompressed tar as a reader that ends well only if it has the DiffID."""
+        what = f"the uncompressed tar of layer {self.digest.short} (its DiffID)"
+        return VerifyingReader(stream, self.diff_id, what=what)
+
     def walk(self) -> Iterator[tuple[Entry, Content]]:
         """Every entry with its content, in one pass; the DiffID is checked at the end."""
-        what = f"the uncompressed tar of layer {self.digest.short} (its DiffID)"
         with self._tar() as stream:
-            checked = VerifyingReader(stream, self.diff_id, what=what)
             # A tar that stops without its end marker is whole when its DiffID is right.
-            yield from tar.read(checked, self._limits, unended=True)
+            yield from tar.read(self._checked(stream), self._limits, unended=True)
 
     def recompute_diff_id(self) -> Digest:
         """The digest of the uncompressed tar as it is, whatever the config says of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import pytest
@@ -174,3 +175,49 @@ def test_the_blob_is_opened_only_when_needed_and_read_once() -> None:
     assert opened == [1]
     assert layer.find("/etc/motd") == layer.entries[1]
     assert WHITEOUT_PREFIX in layer.entries[2].path
+
+
+def test_files_are_read_from_what_was_unpacked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any number of files cost one more pass through the blob; of a layer too large, one each."""
+    tar = pack(FILES)
+    opened: list[int] = []
+
+    def source() -> VerifyingReader:
+        opened.append(1)
+        return VerifyingReader(io.BytesIO(blob), Digest.of(blob), len(blob))
+
+    blob = gzip.compress(tar, mtime=0)
+    for kept, passes in ((1 << 20, 2), (100, 2), (0, 4)):
+        monkeypatch.setattr("imgkit.layer.KEPT_IN_MEMORY", kept)
+        monkeypatch.setattr("imgkit.layer.KEPT_ON_DISK", 1 << 30 if kept else 0)
+        layer = Layer(source, Descriptor.of(blob, OCI_LAYER), Digest.of(tar))
+        contents = [layer.read(path) for path in ("srv/new", "etc/motd", "srv/new")]
+        assert contents == [b"x" * 5000, b"hello\n", b"x" * 5000]
+        assert len(opened) == passes
+        opened.clear()
+
+
+def test_a_full_disk_costs_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a layer cannot be kept unpacked its files are read from the blob."""
+
+    def full(size: int) -> io.BytesIO:
+        return open("/dev/full", "r+b", buffering=0)  # type: ignore[return-value]
+
+    monkeypatch.setattr("imgkit.layer.SpooledTemporaryFile", full)
+    assert layer_of(*FILES).read("etc/motd") == b"hello\n"
+
+
+def test_a_file_of_a_layer_with_a_wrong_diff_id_is_not_given() -> None:
+    """Whoever asks for one file gets it only from the tar that the config names."""
+    entry = layer_of(*FILES).entries[1]
+    with pytest.raises(DigestMismatch, match="DiffID"):
+        layer_from(pack(FILES), Digest.of(b"something else")).read_entry(entry)
+
+
+def test_files_are_read_by_many_at_once() -> None:
+    """Threads that read files of one layer get each their own."""
+    files = [file(f"f{number}", bytes([number]) * 3000) for number in range(64)]
+    layer = layer_of(*files)
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(lambda number: layer.read(f"f{number % 64}"), range(512)))
+    assert read == [bytes([number % 64]) * 3000 for number in range(512)]
