@@ -23,6 +23,7 @@ import requests
 
 from imgkit import commands, samples, server
 from imgkit.client import Client, Exchange, Repository
+from imgkit.client.credentials import Credentials
 from imgkit.errors import Unreachable
 from imgkit.image import Copied, Image, Progress, verify
 from imgkit.platforms import Platform
@@ -58,7 +59,7 @@ class Pulled:
 class Lab:
     """A local repository of its own, empty at first, and a registry with the sample images."""
 
-    def __init__(self, *, platform: str = str(PLATFORM)) -> None:
+    def __init__(self, *, platform: str = str(PLATFORM), view: str = commands.CLASSIC) -> None:
         scratch = tempfile.mkdtemp(prefix="imgkit-lab-")
         atexit.register(shutil.rmtree, scratch, ignore_errors=True)
         self.home = Path(scratch, "local")
@@ -71,6 +72,7 @@ class Lab:
             session=self.http, mirror=transport.HOME, on_exchange=self.exchanges.append
         )
         self.platform = Platform.parse(platform)
+        self.view = view
 
     def __repr__(self) -> str:
         here, there = len(self.store.records()), len(samples.names())
@@ -100,7 +102,7 @@ class Lab:
 
     def pull_live(self, name: str) -> Pulled | Text:
         """The same from the real registry, into a repository beside; or why that cannot be."""
-        client = Client(on_exchange=self.exchanges.append)
+        client = Client(credentials=Credentials.of_user(), on_exchange=self.exchanges.append)
         try:
             return self._pull(client, self.home.with_name("live"), name, None)
         except Unreachable:
@@ -128,12 +130,18 @@ class Lab:
 
     def _bench(self, say: Callable[[str], None], home: Path, client: Client) -> commands.Bench:
         return commands.Bench(
-            home=home, client=lambda: client, say=say, now=_now, platform=self.platform, jobs=1
+            home=home,
+            client=lambda: client,
+            say=say,
+            now=_now,
+            platform=self.platform,
+            jobs=1,
+            view=self.view,
         )
 
     def _run(self, *words: str) -> Text:
         lines: list[str] = []
-        commands.run(self._bench(lines.append, self.home, self.client), words)
+        commands.do(self._bench(lines.append, self.home, self.client), words)
         return Text("\n".join(lines))
 
     def _pull(

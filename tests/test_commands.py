@@ -344,19 +344,25 @@ def test_a_destination_that_cannot_be(kind: str, run: Run, tmp_path: Path) -> No
 
 
 def test_words_that_are_none(run: Run) -> None:
-    """An unknown verb, a missing or a spare word: usage, and status 2."""
-    for wrong in (["bogus"], [], ["pull"], ["images", "a", "b"], ["serve", "--port", "x"]):
-        done = run(*wrong)
-        assert done.returncode == 2
-        assert "usage: imgkit" in done.stderr
-        assert "Traceback" not in done.stderr
+    """An unknown verb or flag, a missing or a spare word: usage, and the status Docker gives."""
+    table: dict[int, list[list[str]]] = {
+        1: [["bogus"], ["image", "bogus"], ["pull"], ["images", "a", "b"]],
+        125: [["pull", "--bogus"], ["images", "-x"], ["serve", "--port", "x"], ["pull", "--home"]],
+    }
+    for status, wrongs in table.items():
+        for wrong in wrongs:
+            done = run(*wrong)
+            assert done.returncode == status, wrong
+            assert "--help' for more information" in done.stderr
+            assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help(verb: str, run: Run) -> None:
     """Every verb explains itself."""
-    done = run(verb, "--help")
+    done = run(*verb.split(), "--help")
     assert done.returncode == 0
+    assert f"imgkit {verb}" in done.stdout
     assert VERBS[verb].help in done.stdout
 
 

@@ -1,0 +1,112 @@
+"""What the verbs work on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Self
+
+import platformdirs
+
+from imgkit.client import Client
+from imgkit.client.credentials import Credentials
+from imgkit.container.containers import Containers
+from imgkit.errors import ImgkitError
+from imgkit.image import JOBS, Progress
+from imgkit.platforms import Platform
+from imgkit.store import Store
+
+FAILED: Final = 1
+USAGE: Final = 2
+CLASSIC: Final = "classic"
+CONTAINERD: Final = "containerd"
+VIEWS: Final = (CLASSIC, CONTAINERD)
+
+
+class Refused(ImgkitError):
+    """The verb cannot be done; the message is the whole of what Docker says then.
+
+    Facts: `status`, that of the process (1 if there is none).
+    """
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        return int(self.facts.get("status", FAILED))
+
+
+def daemon(sentence: str, status: int = FAILED) -> Refused:
+    """The refusal that Docker's engine, not its command line, would give."""
+    return Refused(f"Error response from daemon: {sentence}", status=status)
+
+
+@dataclass
+class Bench:
+    """What the verbs work on: a local repository, a way to registries, a clock, and a voice.
+
+    `say` takes a line of standard output, `warn` one of standard error. `stdin` is what the verb
+    may read, if anything. `view` is which of the two Dockers speaks: that of the classic image
+    store, or of containerd's. `terminal` says that lines can be written over.
+    """
+
+    home: Path
+    client: Callable[[], Client]
+    say: Callable[[str], None]
+    warn: Callable[[str], None] = field(default=lambda line: None)
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    platform: Platform | None = None
+    jobs: int = JOBS
+    on_progress: Callable[[Progress], None] = field(default=lambda progress: None)
+    view: str = CLASSIC
+    stdin: bytes | None = None
+    terminal: bool = False
+    prog: str = "docker"
+    live: bool = False
+    """Whether `client` asks real registries, not the embedded one."""
+
+    @classmethod
+    def of_user(cls, say: Callable[[str], None], warn: Callable[[str], None]) -> Self:
+        """The bench of whoever runs this: their own local repository, and the embedded registry.
+
+        IMGKIT_HOME, IMGKIT_VIEW and IMGKIT_LIVE say otherwise.
+        """
+        home = os.environ.get("IMGKIT_HOME")
+        bench = cls(
+            home=Path(home) if home else platformdirs.user_data_path("imgkit"),
+            client=embedded,
+            say=say,
+            warn=warn,
+            view=os.environ.get("IMGKIT_VIEW") or CLASSIC,
+        )
+        if os.environ.get("IMGKIT_LIVE", "") not in ("", "0"):
+            bench.go_live()
+        return bench
+
+    def go_live(self) -> None:
+        """Afterwards real registries are asked, with the logins of whoever runs this."""
+        self.live = True
+        self.client = lambda: Client(credentials=Credentials.of_user())
+
+    @cached_property
+    def store(self) -> Store:
+        """The local repository; made when it is first needed."""
+        return Store(self.home)
+
+    @cached_property
+    def containers(self) -> Containers:
+        """The containers of the local repository."""
+        return Containers(self.store, clock=self.now)
+
+
+def embedded() -> Client:
+    """A client for which the embedded registry answers, in this process, without a socket."""
+    from imgkit import samples, server  # noqa: PLC0415  only a pull needs them
+    from imgkit.server import transport  # noqa: PLC0415  only a pull needs them
+
+    client = Client(mirror=transport.HOME, credentials=Credentials.of_user())
+    transport.mount(client.session, server.Registry([samples.store()]))
+    return client
