@@ -399,6 +399,17 @@ def test_image_stays(shelf: Containers, alpine: Image) -> None:
     assert "etc/motd" in alpine.overlay
 
 
+def test_a_line_for_its_shell(shelf: Containers, alpine: Image) -> None:
+    """`sh` is `docker exec NAME sh -c LINE`, and what it gives is shown as in a terminal."""
+    container = shelf.create(alpine, ["sh"], interactive=True)
+    container.start()
+    assert repr(container.sh("echo one > /file1; cat /file1 /none")) == (
+        "one\ncat: can't open '/none': No such file or directory"
+    )
+    assert container.sh("exit 3").code == 3
+    assert container.diff() == [("A", "/file1")]
+
+
 # -- a real engine -------------------------------------------------------------------------------
 
 LISTING: Final = (

@@ -176,6 +176,10 @@ class Container:
         finally:
             self.keep(self)
 
+    def sh(self, text: str) -> Finished:
+        """Run a line by the container's shell: `docker exec NAME sh -c TEXT`."""
+        return self.execute(["sh", "-c", text])
+
     def shell(
         self,
         *,

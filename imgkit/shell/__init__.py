@@ -42,15 +42,19 @@ DEPTH: Final = 40
 """Scripts that start scripts, at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Finished:
     """A command that came to its end: its exit code, and what it printed, in order.
 
-    Each piece of `printed` has the file descriptor (1 or 2) that it was printed to.
+    Each piece of `printed` has the file descriptor (1 or 2) that it was printed to. Its `repr` is
+    what a terminal would show.
     """
 
     code: int
     printed: tuple[tuple[int, str], ...]
+
+    def __repr__(self) -> str:
+        return self.screen.removesuffix("\n")
 
     @property
     def out(self) -> str:
