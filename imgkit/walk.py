@@ -112,8 +112,8 @@ class Walk:
         except NotFound:
             return []
 
-    def content(self, number: int, path: str) -> str:
-        """What that layer has under a path, to be read: text, or what it is instead."""
+    def content(self, number: int, path: str, most: int = PREVIEW) -> str:
+        """What that layer has under a path: the first `most` characters, or what it is instead."""
         layer = self.layer(number)
         entry = layer.find(path)
         if entry is None:
@@ -123,7 +123,7 @@ class Walk:
         if entry.kind is not Kind.FILE:
             return _described(entry)
         try:
-            return _preview(layer.read(path, READ))
+            return preview(layer.read(path, READ), most)
         except ImgkitError:
             return f"{size(entry.size)}: too long to be shown."
 
@@ -158,15 +158,15 @@ def _described(entry: Entry) -> str:
     return f"A {entry.kind}, mode {entry.mode:04o}."
 
 
-def _preview(data: bytes) -> str:
+def preview(data: bytes, most: int) -> str:
     """The text, or the first bytes in hexadecimal."""
     try:
         text = data.decode()
     except UnicodeDecodeError:
         text = "\0"
     if all(c.isprintable() or c in "\n\t" for c in text):
-        more = f"\n… {size(len(data))} in all" if len(text) > PREVIEW else ""
-        return text[:PREVIEW] + more if text else "An empty file."
+        more = f"\n… {size(len(data))} in all" if len(text) > most else ""
+        return text[:most] + more if text else "An empty file."
     lines = [data[at : at + 16] for at in range(0, min(len(data), 64), 16)]
     shown = "\n".join(f"{line.hex(' '):47}  {_ascii(line)}" for line in lines)
     return f"Not text: {size(len(data))}, beginning with\n{shown}"
