@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from typing import Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trees import file, folder, hardlink, layer_of, symlink
+from trees import file, folder, hardlink, layer_from, layer_of, symlink
 
 from imgkit.errors import InvalidLayer, LimitExceeded, NotFound
-from imgkit.layer import OPAQUE
+from imgkit.layer import OPAQUE, pack
 from imgkit.overlay import Overlay
 from imgkit.overlay.tree import Change
 from imgkit.tar.entry import Entry, Kind
@@ -376,3 +377,28 @@ def test_a_large_stack_is_merged_quickly() -> None:
     overlay = Overlay([base, upper])
     assert overlay.whence("usr/lib/p3/d30/f300") == 1
     assert time.process_time() - start < 10
+
+
+def test_memory_of_many_entries() -> None:
+    """An entry takes less than 600 bytes: as its layer has it, and in the merged view."""
+    tars = [
+        pack(
+            entry
+            for number in range(100)
+            for parent in [f"usr/lib/package-{layer}-{number}"]
+            for entry in [
+                (Entry(parent, Kind.DIR, 0o755, mtime=10**9 + number), b""),
+                *((Entry(f"{parent}/file-{n}.py", mtime=10**9 + n), b"") for n in range(39)),
+            ]
+        )
+        for layer in range(5)
+    ]
+    layers = [layer_from(tar) for tar in tars]
+    tracemalloc.start()
+    try:
+        overlay = Overlay(layers)
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert len(overlay.paths) == 5 * 100 * 40 + len(("usr", "usr/lib"))
+    assert taken / len(overlay.paths) < 600

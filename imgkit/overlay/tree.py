@@ -20,7 +20,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from imgkit.layer import Layer
 from imgkit.tar.entry import Entry, Kind, refuse
@@ -29,6 +30,9 @@ ADDED: Final = "added"
 CHANGED: Final = "changed"
 DELETED: Final = "deleted"
 HIDDEN: Final = "hidden"
+
+LEAF: Final[Any] = MappingProxyType({})
+"""The children of anything but a directory."""
 
 LINK_LIMIT: Final = 40
 """Symlinks followed in one path, as in Linux."""
@@ -223,7 +227,9 @@ class _Application:
                 self._note(old, CHANGED)
             old.entry, old.layer, old.implied = entry, self.number, False
             return
-        node = Node(parent.within(name), entry, self.number, linked=linked)
+        path = entry.path if parent.path == folder else parent.within(name)
+        children: dict[str, Node] = {} if entry.kind is Kind.DIR else LEAF
+        node = Node(path, entry, self.number, children, linked=linked)
         if entry.kind is Kind.CHAR and not (entry.major or entry.minor):
             self._say(
                 f"/{node.path} is a character device 0:0, and is shown as one. Overlay engines "
