@@ -11,7 +11,7 @@ import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +20,10 @@ from imgkit.config import Config, History
 from imgkit.digest import Digest
 from imgkit.errors import ImgkitError
 from imgkit.image import Image
-from imgkit.layer import READ_LIMIT, Layer
+from imgkit.layer import Layer
 from imgkit.manifest import OCI_CONFIG, OCI_LAYER, Descriptor, Manifest
 from imgkit.platforms import Platform
 from imgkit.store import Ingest, Store
-from imgkit.tar.entry import Entry
 
 _OCI: Final = {
     "application/vnd.docker.image.rootfs.diff.tar": OCI_LAYER,
@@ -64,7 +63,7 @@ class Draft:
         """The layers, base first, to be read."""
         diff_ids = self.config.diff_ids if self.config else ()
         pairs = zip(self.layers, diff_ids, strict=True)
-        return [Kept(partial(store.open, layer), layer, diff_id) for layer, diff_id in pairs]
+        return [Layer(partial(store.open, layer), layer, diff_id) for layer, diff_id in pairs]
 
     def commit(
         self,
@@ -96,24 +95,6 @@ class Draft:
         assert self.config
         manifest = Manifest.make(self.config.descriptor, self.layers)
         return Image(store, store.put_bytes(manifest.raw, manifest.media_type))
-
-
-KEPT: Final = 64 << 20
-"""Bytes of a layer's files that a build keeps in memory, rather than read the layer for each."""
-
-
-class Kept(Layer):
-    """A layer whose files are read all at once, with the first of them; unless they are many."""
-
-    @cached_property
-    def _contents(self) -> dict[int, bytes]:
-        return {entry.offset: content.read() for entry, content in self.walk()}
-
-    def read_entry(self, entry: Entry, limit: int = READ_LIMIT) -> bytes:
-        """The content of an entry of this layer."""
-        if entry.size > limit or self.unpacked_size > KEPT:
-            return super().read_entry(entry, limit)
-        return self._contents[entry.offset]
 
 
 class Cache:
