@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from imgkit import prompt
 from imgkit.commands import FAILED, Bench, run
 
 INTERRUPTED = 130
@@ -19,6 +20,8 @@ def main(words: Sequence[str] | None = None) -> int:
     bench = Bench.of_user(_say, _warn)
     bench.prog = "imgkit"
     bench.terminal = sys.stdout.isatty()
+    bench.stdin, bench.output = sys.stdin.buffer, sys.stdout.buffer
+    bench.attach = prompt.attach if sys.stdin.isatty() else None
     try:
         return run(bench, sys.argv[1:] if words is None else words)
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ nothing that the modules below do not do; each method is one or two of their cal
 from __future__ import annotations
 
 import atexit
+import random
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -72,6 +73,7 @@ class Lab:
             session=self.http, mirror=transport.HOME, on_exchange=self.exchanges.append
         )
         self.platform = Platform.parse(platform)
+        self.rng = random.Random(1)  # noqa: S311  IDs that are the same for everybody, no secrets
         self.view = view
 
     def __repr__(self) -> str:
@@ -137,6 +139,7 @@ class Lab:
             platform=self.platform,
             jobs=1,
             view=self.view,
+            rng=self.rng,
         )
 
     def _run(self, *words: str) -> Text:

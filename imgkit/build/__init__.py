@@ -86,12 +86,6 @@ class Builder:
         self, text: str, context: Files, store: Store, options: Options = _DEFAULT
     ) -> None:
         self.options = options
-        self.file = dockerfile.parse(text)
-        self.stages = self._until(options.target)
-        if options.labels:
-            *firsts, last = self.stages
-            label = _labelling(options.labels, last.base.line)
-            self.stages = (*firsts, replace(last, steps=(*last.steps, label)))
         self.outer: dict[str, str] = {}
         self.steps: list[Step] = []
         self.last: Progress | None = None
@@ -101,6 +95,12 @@ class Builder:
         self.shop = Workshop(store, Mount([tree]), options, Cache(store))
         sent = units.size(contexts.sent(tree, context, text.encode()), 4)
         options.say(f"Sending build context to Docker daemon  {sent}")
+        self.file = dockerfile.parse(text)
+        self.stages = self._until(options.target)
+        if options.labels:
+            *firsts, last = self.stages
+            label = _labelling(options.labels, last.base.line)
+            self.stages = (*firsts, replace(last, steps=(*last.steps, label)))
         self._iterator = self._carry_out()
 
     def __iter__(self) -> Iterator[Step]:
@@ -223,7 +223,7 @@ class Builder:
 
     def _base(self, name: str, platform: Platform | None) -> Draft:
         if name.lower() == "scratch":
-            return Draft(platform or Platform.here())
+            return Draft(platform or self.options.native or Platform.here())
         earlier = self.shop.stages.get(name.lower())
         if earlier and not name.isdecimal():
             return earlier.draft

@@ -183,7 +183,8 @@ def _run(shop: Workshop, progress: Progress, step: Instruction) -> Job:
             )
         except (CannotRun, ExecFailed) as error:
             _say(shop, str(error.facts.get("screen", "")))
-            raise type(error)(f"line {step.line}, {step.text}: {error}", **error.facts) from None
+            facts = {**error.facts, "reason": str(error)}
+            raise type(error)(f"line {step.line}, {step.text}: {error}", **facts) from None
         _say(shop, done.screen)
         if done.code:
             _fail(

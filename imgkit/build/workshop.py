@@ -46,7 +46,8 @@ class Options:
 
     `args` are the values of --build-arg, `labels` those of --label. `pull` gets a base image that
     is not in the store. `say` gets each line that Docker would print. `style` is whose words the
-    history has: Docker's classic builder's or BuildKit's.
+    history has: Docker's classic builder's or BuildKit's. Where no `platform` is asked for, what is
+    built from scratch is for `native`, by default this machine's.
     """
 
     args: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +59,7 @@ class Options:
     style: str = CLASSIC
     pull: Puller | None = None
     platform: Platform | None = None
+    native: Platform | None = None
 
 
 @dataclass(slots=True)

@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from imgkit.commands import listing, looking, pulling
+from imgkit.commands import (
+    archives,
+    building,
+    containers,
+    exploring,
+    listing,
+    looking,
+    pulling,
+    running,
+)
 from imgkit.commands.bench import CLASSIC, CONTAINERD, FAILED, USAGE, VIEWS, Bench, Refused
 from imgkit.commands.pulling import pull
 from imgkit.commands.verb import UNKNOWN_FLAG, Options, Reader, Verb, explained
@@ -30,7 +39,16 @@ __all__ = [
     "run",
 ]
 
-VERBS: Final[dict[str, Verb]] = {**pulling.VERBS, **listing.VERBS, **looking.VERBS}
+VERBS: Final[dict[str, Verb]] = {
+    **pulling.VERBS,
+    **listing.VERBS,
+    **running.VERBS,
+    **containers.VERBS,
+    **building.VERBS,
+    **archives.VERBS,
+    **exploring.VERBS,
+    **looking.VERBS,
+}
 
 CALLED: Final = {word: name for name in VERBS for word in (name, *VERBS[name].aliases)}
 """Every way to call a verb, with the name that it has in the table."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 import platformdirs
 
 from imgkit.client import Client
 from imgkit.client.credentials import Credentials
 from imgkit.container.containers import Containers
+from imgkit.container.terminal import Terminal
 from imgkit.errors import ImgkitError
 from imgkit.image import JOBS, Progress
 from imgkit.platforms import Platform
@@ -48,9 +50,11 @@ def daemon(sentence: str, status: int = FAILED) -> Refused:
 class Bench:
     """What the verbs work on: a local repository, a way to registries, a clock, and a voice.
 
-    `say` takes a line of standard output, `warn` one of standard error. `stdin` is what the verb
-    may read, if anything. `view` is which of the two Dockers speaks: that of the classic image
-    store, or of containerd's. `terminal` says that lines can be written over.
+    `say` takes a line of standard output, `warn` one of standard error; `terminal` says that lines
+    can be written over. `stdin` is what a verb may read. `attach` puts a person before a terminal
+    until its shell ends, and gives the exit status; None where nobody is there. `rng` gives IDs and
+    names of containers. `view` is which of the two Dockers speaks: that of the classic image store,
+    or of containerd's.
     """
 
     home: Path
@@ -62,9 +66,13 @@ class Bench:
     jobs: int = JOBS
     on_progress: Callable[[Progress], None] = field(default=lambda progress: None)
     view: str = CLASSIC
-    stdin: bytes | None = None
+    stdin: BinaryIO | None = None
     terminal: bool = False
     prog: str = "docker"
+    attach: Callable[[Terminal], int] | None = None
+    rng: random.Random | None = None
+    output: BinaryIO | None = None
+    """Standard output for what is no text: the tar that `save` writes. None in a notebook."""
     live: bool = False
     """Whether `client` asks real registries, not the embedded one."""
 
@@ -99,7 +107,17 @@ class Bench:
     @cached_property
     def containers(self) -> Containers:
         """The containers of the local repository."""
-        return Containers(self.store, clock=self.now)
+        return Containers(self.store, clock=self.now, rng=self.rng)
+
+    def read(self) -> bytes:
+        """Standard input, to its end."""
+        return self.stdin.read() if self.stdin else b""
+
+    def confirmed(self) -> bool:
+        """Whether the next line of standard input says yes."""
+        self.say("Are you sure you want to continue? [y/N] ")
+        line = self.stdin.readline() if self.stdin else b""
+        return line.strip().lower() in (b"y", b"yes")
 
 
 def embedded() -> Client:

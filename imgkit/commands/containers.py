@@ -1,0 +1,215 @@
+"""Containers that are there: ps, stop, kill, rm, prune, logs, diff, commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from imgkit import units
+from imgkit.build.effects import changed
+from imgkit.commands.bench import FAILED, Bench, Refused
+from imgkit.commands.running import say
+from imgkit.commands.verb import Flag, Options, Verb
+from imgkit.container import Container
+from imgkit.container.record import CREATED, EXITED
+from imgkit.errors import BuildFailed, ContainerError, InvalidDockerfile
+from imgkit.reference import Reference
+
+# -- each of several ------------------------------------------------------------------------------
+
+
+def _each(bench: Bench, options: Options, do: Callable[[Container], object], why: str = "") -> int:
+    """Do it to each container, and say its name; or why it could not be done."""
+    status = 0
+    for text in options.words:
+        try:
+            do(bench.containers.get(text))
+            bench.say(text)
+        except ContainerError as error:
+            bench.warn(f"Error response from daemon: {why.format(text)}{error}")
+            status = FAILED
+    return status
+
+
+def _stop(bench: Bench, options: Options) -> int:
+    for flag in ("time", "timeout"):
+        _number(bench, options, flag)
+    return _each(bench, options, Container.stop)
+
+
+def _kill(bench: Bench, options: Options) -> int:
+    return _each(bench, options, Container.kill, "Cannot kill container: {}: ")
+
+
+def _rm(bench: Bench, options: Options) -> int:
+    force = options.on("force")
+    status = _each(bench, options, lambda container: container.remove(force=force))
+    return 0 if force else status
+
+
+def _prune(bench: Bench, options: Options) -> int:
+    """Remove every container that does not run."""
+    if not options.on("force"):
+        bench.say("WARNING! This will remove all stopped containers.")
+        if not bench.confirmed():
+            return 0
+    gone = [r for r in bench.containers.records() if r.state in (CREATED, EXITED)]
+    space = 0
+    for record in gone:
+        container = bench.containers.get(record.id)
+        space += container.size
+        container.remove()
+    if gone:
+        bench.say("Deleted Containers:")
+        for record in gone:
+            bench.say(record.id)
+        bench.say("")
+    bench.say(f"Total reclaimed space: {units.size(space)}")
+    return 0
+
+
+# -- one ------------------------------------------------------------------------------------------
+
+
+def _logs(bench: Bench, options: Options) -> int:
+    record = bench.containers.find(options.words[0])
+    count = _number(bench, options, "tail")
+    lines = [(fd, line) for fd, text in record.printed for line in text.splitlines(keepends=True)]
+    say(bench, lines if count is None else lines[len(lines) - min(count, len(lines)) :])
+    return 0
+
+
+def _diff(bench: Bench, options: Options) -> int:
+    for what, path in bench.containers.get(options.words[0]).diff():
+        bench.say(f"{what} {path}")
+    return 0
+
+
+def _commit(bench: Bench, options: Options) -> int:
+    container = bench.containers.get(options.words[0])
+    name = Reference.parse(options.words[1]).with_default_tag() if options.words[1:] else None
+    settings = {**container.image.config.settings, **container.settings}
+    try:
+        changes = changed(settings, options.values("change"))
+    except (BuildFailed, InvalidDockerfile) as error:
+        raise ContainerError(str(error.facts.get("reason") or error)) from error
+    image = container.commit(
+        bench.store,
+        name,
+        author=options.value("author"),
+        message=options.value("message"),
+        changes=changes,
+    )
+    bench.say(image.id)
+    return 0
+
+
+def _number(bench: Bench, options: Options, name: str) -> int | None:
+    """The value of a flag that takes a number; None where it is not given, or "all"."""
+    text = options.value(name, "all")
+    if text == "all":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise Refused(
+            f'invalid argument "{text}" for "--{name}" flag: strconv.ParseInt: parsing "{text}": '
+            f"invalid syntax\n\nRun '{bench.prog} {options.called} --help' for more information",
+            status=125,
+        ) from None
+
+
+def _daemon(verb: Callable[[Bench, Options], int]) -> Callable[[Bench, Options], int]:
+    """The verb, whose refusals are those of Docker's engine."""
+
+    def does(bench: Bench, options: Options) -> int:
+        try:
+            return verb(bench, options)
+        except ContainerError as error:
+            raise Refused(f"Error response from daemon: {error}") from error
+
+    return does
+
+
+_SEVERAL: Final = "[OPTIONS] CONTAINER [CONTAINER...]"
+
+VERBS: Final = {
+    "stop": Verb(
+        "Stop one or more running containers",
+        _SEVERAL,
+        _stop,
+        (
+            Flag("signal", "Signal to send to the container", "s", "string"),
+            Flag("time", "Seconds to wait before killing the container", value="int"),
+            Flag("timeout", "Seconds to wait before killing the container", "t", "int"),
+        ),
+        least=1,
+        most=None,
+        aliases=("container stop",),
+    ),
+    "kill": Verb(
+        "Kill one or more running containers",
+        _SEVERAL,
+        _kill,
+        (Flag("signal", "Signal to send to the container", "s", "string"),),
+        least=1,
+        most=None,
+        aliases=("container kill",),
+    ),
+    "rm": Verb(
+        "Remove one or more containers",
+        _SEVERAL,
+        _rm,
+        (
+            Flag("force", "Force the removal of a running container (uses SIGKILL)", "f"),
+            Flag("volumes", "Remove anonymous volumes associated with the container", "v"),
+        ),
+        least=1,
+        most=None,
+        aliases=("container rm", "container remove"),
+    ),
+    "container prune": Verb(
+        "Remove all stopped containers",
+        "[OPTIONS]",
+        _prune,
+        (Flag("force", "Do not prompt for confirmation", "f"),),
+    ),
+    "logs": Verb(
+        "Fetch the logs of a container",
+        "[OPTIONS] CONTAINER",
+        _daemon(_logs),
+        (
+            Flag("follow", "Follow log output", "f"),
+            Flag("tail", "Number of lines to show from the end of the logs", "n", "string"),
+        ),
+        least=1,
+        most=1,
+        aliases=("container logs",),
+    ),
+    "container diff": Verb(
+        "Inspect changes to files or directories on a container's filesystem",
+        "CONTAINER",
+        _daemon(_diff),
+        least=1,
+        most=1,
+    ),
+    "commit": Verb(
+        "Create a new image from a container's changes",
+        "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
+        _daemon(_commit),
+        (
+            Flag(
+                "author",
+                'Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")',
+                "a",
+                "string",
+            ),
+            Flag("change", "Apply Dockerfile instruction to the created image", "c", "list"),
+            Flag("message", "Commit message", "m", "string"),
+            Flag("pause", "Pause container during commit", "p"),
+        ),
+        least=1,
+        most=2,
+        aliases=("container commit",),
+    ),
+}
