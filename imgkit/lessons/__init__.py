@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from imgkit.errors import NotFound
 from imgkit.lab import Lab
-from imgkit.lessons import pulling, start_here
+from imgkit.lessons import names, pulling, start_here
 from imgkit.lessons.course import COURSE, Lesson
 from imgkit.lessons.exercise import PASSED, Exercise, Verdict
 from imgkit.lessons.progress import Progress, note
@@ -29,6 +29,7 @@ __all__ = [
 _BESIDE: Final = {
     "00-start-here": start_here,
     "02-pulling": pulling,
+    "04-names-and-tags": names,
 }
 
 EXERCISES: Final[dict[str, Exercise]] = {
