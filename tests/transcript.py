@@ -125,7 +125,9 @@ _MOMENT: Final = re.compile(
     r"(Less than a second|About a minute|About an hour|\d+ (second|minute|hour)s?)\b"
 )
 _LONG: Final = re.compile(r"\d+ (day|week|month|year)s?\b")
-_CHECKSUM: Final = re.compile(r"[0-9a-f]{12}: Verifying Checksum\n")  # if it takes long enough
+_BRIEFLY: Final = re.compile(r"[0-9a-f]{12}: (?:Verifying Checksum|Download complete)\n")
+"""What is told on a pipe if it takes long enough, and only then."""
+
 _RANDOM_NAME: Final = re.compile(r"\b[a-z]+_[a-z]+\d?\b")
 
 
@@ -166,7 +168,7 @@ class Plain:
         text = _STAMP.sub(_stamp, _ID.sub(number, "".join(f"{line}\n" for line in lines)))
         if " ps" in row.line:
             text = _RANDOM_NAME.sub("random_name", text)
-        plain = _MOMENT.sub("TIME", _CHECKSUM.sub("", text))
+        plain = _MOMENT.sub("TIME", _BRIEFLY.sub("", text))
         if "TIME" not in plain:
             return plain
         return re.sub(" {2,}", "  ", plain)  # a column is as wide as its longest time
