@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -293,6 +294,149 @@ def test_an_upload_led_astray(
     assert isinstance(found, error)
     assert words in str(found)
     assert evil == []
+
+
+# -- pushes that break off --------------------------------------------------------------------
+
+HALF = 100_000
+Spoil = tuple[str, str, Any]
+"""A method, a part of a path, and what goes wrong: a status, or an answer that gets lost."""
+
+
+class Stormy:
+    """A registry that is spoilt: each spoil once, in their order."""
+
+    def __init__(self, app: Any, spoils: list[Spoil]) -> None:
+        self.app = app
+        self.spoils = list(spoils)
+        self.came: list[tuple[str, int]] = []
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        self.came.append((method, int(environ.get("CONTENT_LENGTH") or 0)))
+        due = self.spoils and self.spoils[0][0] == method and self.spoils[0][1] in path
+        spoil = self.spoils.pop(0)[2] if due else None
+        if isinstance(spoil, int):
+            environ["wsgi.input"].read()
+            start_response(f"{spoil} SPOILT", [("Content-Length", "0")])
+            return []
+        if spoil == "half":  # as registries do that keep what came
+            body = environ["wsgi.input"].read(HALF)
+            environ |= {"REQUEST_METHOD": "PATCH", "CONTENT_LENGTH": str(HALF)}
+            environ |= {"wsgi.input": io.BytesIO(body)}
+            environ.pop("HTTP_CONTENT_RANGE", None)
+        if spoil in ("half", "lost", "forgotten"):
+            list(self.app(environ, lambda *_: None))
+            if spoil == "forgotten":
+                self.app.close()
+            raise ConnectionResetError("lost")
+        return self.app(environ, start_response)
+
+    def sent(self, *methods: str) -> list[tuple[str, int]]:
+        return [(method, size) for method, size in self.came if method in methods]
+
+
+UPLOAD = "/blobs/uploads/"
+STORMS: dict[str, tuple[int | None, list[Spoil], list[tuple[str, Any]]]] = {
+    "fair": (None, [], [("PUT", 1)]),
+    "no upload at first": (None, [("POST", UPLOAD, 503)], [("PUT", 1)]),
+    "the POST is lost": (None, [("POST", UPLOAD, "lost")], [("PUT", 1)]),
+    "the PUT is refused": (None, [("PUT", UPLOAD, 502)], [("PUT", 1), ("PUT", 1)]),
+    "the PUT is lost": (None, [("PUT", UPLOAD, "lost")], [("PUT", 1)]),
+    "half of it comes": (
+        None,
+        [("PUT", UPLOAD, "half")],
+        [("PUT", 1), ("PATCH", -HALF), ("PUT", 0)],
+    ),
+    "half, then it is forgotten": (
+        None,
+        [("PUT", UPLOAD, "half"), ("GET", UPLOAD, 404)],
+        [("PUT", 1), ("PUT", 1)],
+    ),
+    "a piece is refused": (
+        200_000,
+        [("PATCH", UPLOAD, 503)],
+        [("PATCH", 200_000), ("PATCH", 200_000), ("PATCH", -200_000), ("PUT", 0)],
+    ),
+    "half a piece comes": (
+        200_000,
+        [("PATCH", UPLOAD, "half")],
+        [("PATCH", 200_000), ("PATCH", 200_000), ("PUT", 0)],
+    ),
+    "a piece comes, its answer is lost": (
+        200_000,
+        [("PATCH", UPLOAD, "lost")],
+        [("PATCH", 200_000), ("PATCH", -200_000), ("PUT", 0)],
+    ),
+    "all pieces come, the end is refused": (
+        200_000,
+        [("PUT", UPLOAD, 500)],
+        [("PATCH", 200_000), ("PATCH", -200_000), ("PUT", 0), ("PUT", 0)],
+    ),
+    "the token dies on the way": (None, [("PUT", UPLOAD, 401)], [("PUT", 1), ("PUT", 1)]),
+}
+
+
+@pytest.mark.parametrize(("piece", "spoils", "sent"), STORMS.values(), ids=STORMS)
+def test_a_push_in_a_storm(
+    tmp_path: Path, piece: int | None, spoils: list[Spoil], sent: list[tuple[str, Any]]
+) -> None:
+    """A blob that breaks off is gone on with where the registry has it; nothing is sent twice."""
+    data = random.Random(4).randbytes(300_000)
+    blob = Descriptor.of(data, OCI_LAYER)
+    local = Store(tmp_path / "local")
+    local.put_bytes(data, OCI_LAYER)
+    remote = Store(tmp_path / "remote")
+    stormy = Stormy(Registry([remote]), spoils)
+    client = Client(mirror=transport.HOME, patience=hurried(), piece=piece)
+    transport.mount(client.session, stormy)
+    with local.open(blob) as stream:
+        client.repository(Reference.parse("team/app")).put(blob, stream)
+    client.session.close()
+    stormy.app.close()
+    assert stormy.spoils == []
+    assert remote.path(blob.digest).read_bytes() == data
+    lengths = {1: len(data), 0: 0}
+    expected = [(m, lengths.get(n, n if n > 0 else len(data) + n)) for m, n in sent]
+    assert stormy.sent("PATCH", "PUT") == expected
+
+
+@pytest.mark.parametrize("status", [408, 429, 499, 500, 502, 503, 504, 522])
+def test_a_manifest_is_pushed_again(tmp_path: Path, status: int) -> None:
+    """A manifest may come twice: it is the same."""
+    local, remote = Store(tmp_path / "local"), Store(tmp_path / "remote")
+    made = add_image(local, "app")
+    stormy = Stormy(Registry([remote]), [("PUT", "/manifests/", status)])
+    client = Client(mirror=transport.HOME, patience=hurried())
+    transport.mount(client.session, stormy)
+    named = Reference.parse("app:latest")
+    copy(local, client.repository(named), named)
+    client.session.close()
+    assert remote.resolve(named).digest == made.digest
+
+
+@pytest.mark.parametrize(
+    ("spoils", "error", "tries"),
+    [
+        ([("PUT", UPLOAD, 503)] * 9, RegistryError, 4),
+        ([("PUT", UPLOAD, 400)], RegistryError, 1),
+        ([("PUT", UPLOAD, 413)], RegistryError, 1),
+        ([("PUT", UPLOAD, 403)], Unauthorized, 1),
+        ([("PUT", UPLOAD, 401)] * 9, Unauthorized, 2),
+    ],
+)
+def test_a_push_is_given_up(
+    tmp_path: Path, spoils: list[Spoil], error: type[ImgkitError], tries: int
+) -> None:
+    """What does not pass is raised: at once, or after all tries."""
+    stormy = Stormy(Registry([Store(tmp_path)]), spoils)
+    client = Client(mirror=transport.HOME, patience=hurried())
+    transport.mount(client.session, stormy)
+    with pytest.raises(error):
+        client.repository(Reference.parse("app")).put(BLOB, io.BytesIO(b"data"))
+    client.session.close()
+    stormy.app.close()
+    assert len(stormy.sent("PUT")) == tries
 
 
 @pytest.mark.parametrize("basic", [True, False])

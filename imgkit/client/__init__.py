@@ -26,7 +26,7 @@ from imgkit.client.access import Access
 from imgkit.client.credentials import Credentials, Login
 from imgkit.client.download import Download, read_all
 from imgkit.client.patience import Patience
-from imgkit.client.upload import Sending, upload
+from imgkit.client.upload import Sending, Upload
 from imgkit.client.wire import Exchange, Wire
 from imgkit.digest import Digest, Readable, VerifyingReader
 from imgkit.errors import LimitExceeded, NotFound, RegistryError, Unreachable
@@ -209,14 +209,9 @@ class Repository:
         if descriptor.media_type not in _DOCUMENT_TYPES:
             for sibling in self.siblings:
                 self.access.need(f"repository:{sibling}:pull")
-            upload(
-                self.call,
-                self.url,
-                descriptor,
-                stream,
-                piece=self.client.piece,
-                siblings=self.siblings,
-            )
+            client = self.client
+            going = Upload(self, descriptor, stream, client.patience, client.wait, client.piece)
+            going.run(self.siblings)
             return
         raw = stream.read()
         found = parse(raw, descriptor.media_type)
@@ -241,7 +236,13 @@ class Repository:
         headers = {"Content-Type": descriptor.media_type}
         what = f"manifests/{target}"
         answer = self.call(
-            what, method="PUT", headers=headers, data=raw, good=(200, 201, 202), doing="write"
+            what,
+            method="PUT",
+            headers=headers,
+            data=raw,
+            good=(200, 201, 202),
+            doing="write",
+            again=True,
         )
         answer.close()
         self._documents[descriptor.digest] = raw
@@ -283,10 +284,10 @@ class Repository:
                 again=again,
                 stopped=stopped,
             )
-            if answer.status_code not in (401, 403) or isinstance(data, Sending):
-                break  # a stream cannot be sent twice
-            if not self.access.learn(answer, word):
+            if answer.status_code not in (401, 403) or not self.access.learn(answer, word):
                 break
+            if isinstance(data, Sending):
+                break  # a stream cannot be sent twice
             answer.close()
         if answer.status_code not in good:
             self.access.refuse(answer, what, doing)

@@ -5,19 +5,23 @@ POST  ...?mount=<digest>&from=<other repository>   201: it was in the registry a
 PUT   <location>?digest=<digest>                   the whole blob at once, or
 PATCH <location>   Content-Range: 0-8388607        ... piece after piece, each 202 with the
                                                    location of the next, then an empty PUT
+GET   <location>                                   204, Range: 0-8388607: what was taken, after
+                                                   something broke
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import requests
 
 from imgkit.client import origins
-from imgkit.digest import CHUNK, Digest, Readable
-from imgkit.errors import RegistryError
+from imgkit.client.patience import AGAIN, Patience
+from imgkit.digest import CHUNK, Readable, VerifyingReader
+from imgkit.errors import NotFound, RegistryError, Unreachable
 from imgkit.manifest import Descriptor
 
 BINARY: Final = {"Content-Type": "application/octet-stream"}
@@ -25,10 +29,10 @@ MOST: Final = 64 << 20
 """Bytes that a piece may have; a registry that wants longer ones gets the blob at once."""
 
 
-class Call(Protocol):
-    """Asks the repository something; raises what an answer means that is not `good`."""
+class Place(Protocol):
+    """The repository that a blob goes to."""
 
-    def __call__(
+    def call(
         self,
         what: str,
         *,
@@ -38,7 +42,18 @@ class Call(Protocol):
         data: bytes | Sending | None = None,
         good: tuple[int, ...],
         doing: str,
-    ) -> requests.Response: ...
+        again: bool = False,
+    ) -> requests.Response:
+        """Asks it something; raises what an answer means that is not `good`."""
+        ...
+
+    def url(self, what: str, **query: str) -> str:
+        """The address of /v2/<name>/<what>."""
+        ...
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """Whether the blob is there."""
+        ...
 
 
 class Sending:
@@ -58,73 +73,159 @@ class Sending:
         return self._stream.read(size)
 
 
-def upload(
-    call: Call,
-    address: Callable[..., str],
-    descriptor: Descriptor,
-    stream: Readable,
-    *,
-    piece: int | None = None,
-    siblings: tuple[str, ...] = (),
-) -> None:
-    """Afterwards the repository has the blob, or an error was raised.
+class Upload:
+    """A blob on its way into a repository; what broke off is gone on with.
 
-    It is mounted from one of the `siblings` (other repositories of the registry) if one has it,
-    else sent: at once, or in pieces of so many bytes.
+    `wait` pauses for so many seconds, and says why. The blob is sent at once, or in pieces of
+    `piece` bytes. It can be gone on with if its stream can be read from its start again.
     """
-    location = ""
-    for sibling in siblings:
-        query = {"mount": descriptor.digest, "from": sibling}
-        answer = _post(call, address("blobs/uploads/", **query))
-        if answer.status_code == 201:
-            return
-        location = _location(answer)
-    answer = answer if location else _post(call, address("blobs/uploads/"))
-    location = location or _location(answer)
-    least = answer.headers.get("OCI-Chunk-Min-Length", "0")
-    if piece and least.isdecimal() and len(least) < 12:
-        piece = max(piece, int(least))
-    if piece and piece <= MOST and descriptor.size > piece:
-        location = _pieces(call, location, stream, piece)
-        _put(call, location, descriptor.digest, None)
-    else:
-        body = Sending(stream, descriptor.size) if descriptor.size else stream.read(CHUNK)
-        _put(call, location, descriptor.digest, body)
 
+    def __init__(
+        self,
+        place: Place,
+        descriptor: Descriptor,
+        stream: VerifyingReader,
+        patience: Patience,
+        wait: Callable[[float, str], None],
+        piece: int | None = None,
+    ) -> None:
+        self.place = place
+        self.blob = descriptor
+        self.stream = stream
+        self.patience = patience
+        self.wait = wait
+        self._wanted = piece
+        self._piece = 0
+        self._location = ""
+        self._sent = 0  # bytes that the registry has taken
 
-def _post(call: Call, url: str) -> requests.Response:
-    answer = call("upload", url=url, method="POST", headers={}, good=(201, 202), doing="write")
-    answer.close()
-    return answer
+    def run(self, siblings: Sequence[str] = ()) -> None:
+        """Afterwards the repository has the blob, or an error was raised.
 
+        It is mounted from one of the `siblings` (other repositories of the registry) if one has
+        it, else sent.
+        """
+        for sibling in siblings:
+            if self._post(mount=self.blob.digest, **{"from": sibling}):
+                return
+        if not self._location:
+            self._post()
+        again = 0
+        while True:
+            again += 1
+            try:
+                self._send()
+            except RegistryError as error:
+                pause = self._pause(error, again)
+                if pause is None or not self.stream.rewind():
+                    raise
+                self.wait(pause, f"{urlsplit(self._location).hostname} broke off an upload")
+            else:
+                return
+            if self.place.has(self.blob):  # only the answer was lost
+                return
+            self._go_on()
 
-def _pieces(call: Call, location: str, stream: Readable, size: int) -> str:
-    """Where to end the upload, all pieces of which were taken."""
-    first = 0
-    while data := _full(stream, size):
-        headers = {**BINARY, "Content-Range": f"{first}-{first + len(data) - 1}"}
-        answer = call(
-            "upload",
-            url=location,
-            method="PATCH",
-            headers=headers,
-            data=data,
-            good=(202,),
-            doing="write",
+    def _post(self, **query: str) -> bool:
+        """Whether the registry has the blob already; else, afterwards an upload is begun."""
+        answer = self._ask(
+            "POST", self.place.url("blobs/uploads/", **query), (201, 202), again=True
         )
-        answer.close()
-        first += len(data)
-        taken = answer.headers.get("Range", f"0-{first - 1}").rpartition("-")[2]
-        if taken != str(first - 1):
+        if answer.status_code == 201 and query:
+            return True
+        self._location, self._sent = _location(answer), 0
+        least = answer.headers.get("OCI-Chunk-Min-Length", "0")
+        self._piece = self._wanted or 0
+        if self._piece and least.isdecimal() and len(least) < 12:
+            self._piece = max(self._piece, int(least))
+        return False
+
+    def _send(self) -> None:
+        """What the registry has not taken yet, then the end of the upload."""
+        left = self.blob.size - self._sent
+        if self._piece and self._piece <= MOST and left > self._piece:
+            while data := _full(self.stream, self._piece):
+                self._patch(data)
+        elif self._sent and left:
+            self._patch(Sending(self.stream, left))
+        elif left:
+            self._put(Sending(self.stream, left))
+            return
+        self.stream.read(CHUNK)  # its end, where it is verified
+        self._put(b"")
+
+    def _patch(self, data: bytes | Sending) -> None:
+        last = self._sent + len(data) - 1
+        span = {"Content-Range": f"{self._sent}-{last}"}
+        answer = self._ask("PATCH", self._location, (202,), data=data, **span)
+        taken = answer.headers.get("Range", f"0-{last}").rpartition("-")[2]
+        if taken != str(last):
             raise RegistryError(
-                f"{urlsplit(location).hostname} was sent {first} bytes, but says that it has "
-                f"bytes up to {taken[:20]!r}",
+                f"{urlsplit(self._location).hostname} was sent {last + 1} bytes, but says that it "
+                f"has bytes up to {taken[:20]!r}",
                 status=answer.status_code,
                 code=None,
-                url=location,
+                url=self._location,
             )
-        location = _location(answer)
-    return location
+        self._location, self._sent = _location(answer), last + 1
+
+    def _put(self, body: bytes | Sending) -> None:
+        query = urlencode({"digest": self.blob.digest}, safe=":")
+        url = f"{self._location}{'&' if urlsplit(self._location).query else '?'}{query}"
+        self._ask("PUT", url, (201,), data=body)
+
+    def _pause(self, error: RegistryError, again: int) -> float | None:
+        """The pause after which it makes sense to go on; None if it does not."""
+        if again >= self.patience.tries:
+            return None
+        if error.status is None:
+            return self.patience.before(again) if isinstance(error, Unreachable) else None
+        if error.status == 401:  # a token that died on the way; a new one has been got
+            return 0.0 if again == 1 else None
+        asked = getattr(error, "retry_after", None)
+        pause = self.patience.before(again) if asked is None else asked
+        return pause if error.status in AGAIN and pause <= self.patience.longest else None
+
+    def _go_on(self) -> None:
+        """Afterwards the stream is where the registry wants it (spec: GET <location>, 204)."""
+        try:
+            answer = self._ask("GET", self._location, (204,))
+        except (NotFound, RegistryError):
+            self._post()
+            return
+        found = re.fullmatch(r"(?:bytes=)?0-([0-9]{1,18})", answer.headers.get("Range", ""))
+        taken = int(found[1]) + 1 if found and found[1] != "0" else 0  # 0-0 is none, mostly
+        if "Location" in answer.headers:
+            self._location = _location(answer)
+        if taken > self.blob.size:
+            self._post()
+            return
+        self._sent = taken
+        while taken > 0:
+            taken -= len(self.stream.read(min(taken, CHUNK)))
+
+    def _ask(
+        self,
+        method: str,
+        url: str,
+        good: tuple[int, ...],
+        data: bytes | Sending | None = None,
+        *,
+        again: bool = False,
+        **span: str,
+    ) -> requests.Response:
+        answer = self.place.call(
+            "upload",
+            url=url,
+            method=method,
+            headers=(BINARY if data is not None else {}) | span,
+            data=data,
+            good=good,
+            doing="write",
+            again=again,
+        )
+        answer.close()
+        return answer
 
 
 def _full(stream: Readable, size: int) -> bytes:
@@ -134,21 +235,6 @@ def _full(stream: Readable, size: int) -> bytes:
         parts.append(data)
         size -= len(data)
     return b"".join(parts)
-
-
-def _put(call: Call, location: str, digest: Digest, body: bytes | Sending | None) -> None:
-    query = urlencode({"digest": digest}, safe=":")
-    url = f"{location}{'&' if urlsplit(location).query else '?'}{query}"
-    answer = call(
-        "upload",
-        url=url,
-        method="PUT",
-        headers=BINARY,
-        data=body or b"",
-        good=(201,),
-        doing="write",
-    )
-    answer.close()
 
 
 def _location(answer: requests.Response) -> str:
