@@ -133,12 +133,20 @@ class Store:
         return Image(self, replace(record.descriptor, annotations={}), name, index)
 
     def name(self, reference: Reference, manifest: Descriptor, index: Descriptor | None) -> None:
-        """Afterwards the name points here; an image that loses its last name stays, dangling."""
+        """Afterwards the name points here; an image that loses its last name stays, dangling.
+
+        One that was dangling is not any more.
+        """
         name = reference.canonical
         notes = {REF_NAME: name} | ({CHOSEN_FROM: str(index.digest)} if index else {})
         with self._changing() as entries:
             old = [entry for entry in entries if entry.annotations.get(REF_NAME) == name]
-            kept = [entry for entry in entries if entry not in old]
+            kept = [
+                entry
+                for entry in entries
+                if entry not in old
+                and (entry.digest != manifest.digest or REF_NAME in entry.annotations)
+            ]
             entries[:] = [*kept, replace(manifest, annotations=notes)]
             known = {entry.digest for entry in entries}
             entries += [_nameless(entry) for entry in old if entry.digest not in known]

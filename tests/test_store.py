@@ -269,3 +269,16 @@ def test_skopeo_and_umoci_open_it_as_it_is(store: Store) -> None:
     ).stdout
     layers = [step["layer"]["digest"] for step in json.loads(stat)["history"]]
     assert layers == [layer.digest for layer in store.image("redis:7").manifest.layers]
+
+
+def test_a_name_for_what_was_dangling(tmp_path: Path) -> None:
+    """An image that nothing named has one row: without a name first, then with it."""
+    store = Store(tmp_path / "home")
+    image = Image(store, add_image(store, "first"))
+    store.unname(Reference.parse("first").with_default_tag())
+    for _ in range(2):
+        store.keep(image.descriptor)
+        assert [record.name for record in store.records()] == [None]
+    store.name(Reference.parse("second:1"), image.descriptor, None)
+    store.keep(image.descriptor)
+    assert [record.name for record in store.records()] == ["docker.io/library/second:1"]

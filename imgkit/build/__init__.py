@@ -124,7 +124,8 @@ class Builder:
             raise BuildFailed("No image was generated. Is your Dockerfile empty?", line=None)
         self._warn()
         image = self.last.draft.image(self.shop.store)
-        self.shop.store.keep(image.descriptor)
+        if not names:
+            self.shop.store.keep(image.descriptor)
         self.shop.say(f"Successfully built {image.id.short}")
         for name in names:
             self.shop.store.name(name, image.descriptor, image.index)

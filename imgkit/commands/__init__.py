@@ -14,6 +14,7 @@ from imgkit.commands import (
     archives,
     building,
     containers,
+    doctor,
     exploring,
     listing,
     looking,
@@ -47,6 +48,7 @@ VERBS: Final[dict[str, Verb]] = {
     **building.VERBS,
     **archives.VERBS,
     **exploring.VERBS,
+    **doctor.VERBS,
     **looking.VERBS,
 }
 
@@ -69,7 +71,7 @@ def run(bench: Bench, words: Sequence[str]) -> int:
 def do(bench: Bench, words: Sequence[str]) -> int:
     """Do what the words say on that bench; raises `ImgkitError`."""
     called, options = parse(bench.prog, words)
-    if not called or options.on("help"):
+    if called not in CALLED or options.on("help"):
         bench.say(_help(bench.prog, called))
         return 0
     settle(bench, options)
