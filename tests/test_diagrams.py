@@ -17,6 +17,8 @@ from conftest import peer
 
 from imgkit import diagrams, figure, samples
 from imgkit.client import Exchange
+from imgkit.container import Container
+from imgkit.container.containers import Containers
 from imgkit.conversation import LOCAL, REGISTRY, TOKENS, brief, meaning, request, steps
 from imgkit.digest import Digest
 from imgkit.figure import Figure
@@ -93,6 +95,18 @@ def targets(lab: Lab, name: str) -> dict[str, Descriptor]:
     return {tag: there.resolve(Reference.parse(f"{name}:{tag}")) for tag in there.tags()}
 
 
+def three(name: str) -> list[Container]:
+    """Three containers of one image, the first of which has written a file."""
+    lab = Lab()
+    lab.pull(name)
+    there = Containers(lab.store, clock=lambda: samples.NOW, rng=random.Random(1))
+    made = [there.create(lab.image(name), ["sleep", "9"], name=n) for n in ("ann", "bob", "cy")]
+    for container in made:
+        container.start()
+    made[0].execute(["sh", "-c", "echo mine > /note"])
+    return made
+
+
 FIGURES: Final[dict[str, Callable[[Pulled], Figure]]] = {
     "legend": lambda pulled: diagrams.legend(),
     "course": lambda pulled: diagrams.course_map(COURSE),
@@ -105,6 +119,7 @@ FIGURES: Final[dict[str, Callable[[Pulled], Figure]]] = {
     "registries": lambda pulled: diagrams.registries(
         samples.names(), ("redis", "busybox", "tu-demo", "regsync", "powershell")
     ),
+    "containers": lambda pulled: diagrams.containers(three("python:3.11-alpine")),
     "tags": lambda pulled: diagrams.tags("alpine", targets(Lab(), "alpine")),
 }
 """Every figure of the course; the checks below hold for each."""
@@ -390,3 +405,14 @@ def test_registries_hold_repositories_and_these_hold_images(figures: dict[str, F
     ]
     assert sorted(shown) == samples.names()
     assert "+ 3 more" in figures["registries"].dot  # busybox has five tags, and two are drawn
+
+
+# -- containers -----------------------------------------------------------------------------
+
+
+def test_containers_share_layers_and_not_what_they_write(figures: dict[str, Figure]) -> None:
+    """Each layer of the image is drawn once, however many containers stand on it."""
+    figure = figures["containers"]
+    assert [row[2] for row in figure.rows] == ["/note", "nothing", "nothing"]
+    for layer in samples.image("python:3.11-alpine").manifest.layers:
+        assert figure.dot.count(layer.digest.short) == 1

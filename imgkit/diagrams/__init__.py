@@ -6,6 +6,7 @@ what is below, without an arrow. Shapes and colours are those of `legend.LEGEND`
 
 from __future__ import annotations
 
+from imgkit.diagrams.containers import containers
 from imgkit.diagrams.course import course_map, legend
 from imgkit.diagrams.exchanges import conversation
 from imgkit.diagrams.names import name_parts, tags
@@ -13,6 +14,7 @@ from imgkit.diagrams.parts import image_parts
 from imgkit.diagrams.registries import registries
 
 __all__ = [
+    "containers",
     "conversation",
     "course_map",
     "image_parts",

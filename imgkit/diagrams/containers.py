@@ -1,0 +1,60 @@
+"""One image, and the containers that were started from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from imgkit.container import Container
+from imgkit.conversation import short
+from imgkit.figure import Figure
+from imgkit.legend import Drawing, bold, faint, mono, place
+from imgkit.units import size
+
+_ROW: Final = 38
+"""Pixels from one layer to the next."""
+
+
+def containers(started: Sequence[Container]) -> Figure:
+    """Containers side by side, each with its own writable layer, over the layers they share."""
+    image = started[0].image
+    drawing = Drawing.grid()
+    width = max(250 * len(started) - 20, 300)
+    middle = (width - 230) / 2
+    for column, box in enumerate(started):
+        x = 250.0 * column
+        written = [path for _, path in box.diff()]
+        name = box.record.name
+        drawing.thing(
+            name, "container", bold(name), faint(box.record.state), **place(x, 0, 150, 54)
+        )
+        lines = [bold("upper layer"), faint(_told(written))]
+        drawing.thing(f"{name} upper", "upper layer", *lines, **place(x, 86, 230, 50))
+        drawing.arrow(name, f"{name} upper", arrowhead="none")
+    layers = image.manifest.layers
+    for row, layer in enumerate(reversed(layers)):
+        label = f"{bold(f'layer {len(layers) - row}')}  {mono(short(layer.digest), 12)}  "
+        where = place(middle, 142 + _ROW * row, width, 32)
+        drawing.thing(f"layer {row}", "layer", label + faint(size(layer.size)), **where)
+    name = image.name.familiar if image.name else short(image.id)
+    names = ", ".join(box.record.name for box in started)
+    alt = (
+        f"{len(started)} containers, {names}, each with an upper layer of its own, over the "
+        f"{len(layers)} read-only layer{'s' * (len(layers) != 1)} of {name}, which they share."
+    )
+    caption = (
+        f"One image, {name}, and {len(started)} containers: each adds a layer, none copies one."
+    )
+    rows = [
+        (box.record.name, box.record.state, " ".join(path for _, path in box.diff()) or "nothing")
+        for box in started
+    ]
+    return Figure(
+        drawing.dot, alt, caption, ("container", "state", "changed since the start"), rows
+    )
+
+
+def _told(written: Sequence[str]) -> str:
+    if not written:
+        return "nothing written"
+    return written[-1] if len(written) == 1 else f"{written[-1]} + {len(written) - 1}"
