@@ -23,9 +23,9 @@ from imgkit import samples
 from imgkit.cases import Case, cases
 from imgkit.errors import InvalidLayer, StoreError
 from imgkit.layer import OPAQUE, Layer
+from imgkit.overlay.lowers import lowers
 from imgkit.tar.entry import Entry
 from imgkit.unpack import unpack, unpack_layers
-from imgkit.unpack.lowers import lowers
 
 BASE: Final = (
     folder("d", 0o750),

@@ -21,9 +21,9 @@ from typing import TypeVar
 from imgkit.errors import StoreError
 from imgkit.layer import Layer
 from imgkit.overlay import Overlay
+from imgkit.overlay.lowers import Lower, lowers
 from imgkit.overlay.tree import Node
 from imgkit.unpack.extract import PRIVATE, Extraction, Options, Report
-from imgkit.unpack.lowers import Lower, lowers
 
 __all__ = ["Report", "unpack", "unpack_layers"]
 

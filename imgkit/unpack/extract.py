@@ -15,11 +15,11 @@ from typing import Final
 
 from imgkit.digest import CHUNK
 from imgkit.layer import Layer
+from imgkit.overlay.lowers import Lower
 from imgkit.overlay.tree import Node
 from imgkit.tar import Content
 from imgkit.tar.entry import Kind
 from imgkit.unpack.folders import FOLDER, Folders
-from imgkit.unpack.lowers import Lower
 from imgkit.unpack.marks import make_whiteout, mark_opaque, record_owner
 
 PRIVATE: Final = 0o700
