@@ -15,7 +15,7 @@ from imgkit.lab import Lab
 from imgkit.lessons import QUIZZES
 from imgkit.pull import NOT_ASKED, REFUSED, VERIFIED, Pull
 from imgkit.server.faults import Fault
-from imgkit.walk import ADDS, CHANGES, DELETES, EMPTIES, PREVIEW, Walk, _preview
+from imgkit.walk import ADDS, CHANGES, DELETES, EMPTIES, PREVIEW, Walk, preview
 from imgkit.widgets import LayerExplorer, PullMonitor, Quiz
 from imgkit.widgets.pull_monitor import NAMES, PLATFORMS, page
 
@@ -224,7 +224,7 @@ def test_content_is_what_the_layer_has(leaky: Walk) -> None:
 @pytest.mark.parametrize(("data", "text"), PREVIEWS)
 def test_previews(data: bytes, text: str) -> None:
     """Text as it is, up to a length; anything else, control characters too, as bytes."""
-    assert _preview(data).startswith(text)
+    assert preview(data, PREVIEW).startswith(text)
 
 
 # -- the widgets ----------------------------------------------------------------------------
