@@ -107,6 +107,7 @@ class Containers:
             created=moment(self.clock()),
             labels={**(settings.get("Labels") or {}), **(labels or {})},
             fleeting=fleeting,
+            number=1 + max((one.number for one in self.records()), default=0),
         )
         if not record.command:
             raise ContainerError("No command specified", name=record.name)
@@ -145,7 +146,9 @@ class Containers:
 
     def records(self) -> list[ContainerRecord]:
         """All that are kept, the newest first."""
-        return sorted(self._read(), key=lambda record: (record.created, record.id), reverse=True)
+        return sorted(
+            self._read(), key=lambda record: (record.created, record.number), reverse=True
+        )
 
     def using(self, digest: Digest) -> list[ContainerRecord]:
         """The containers of an image, by the digest of its manifest or config."""

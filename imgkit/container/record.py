@@ -45,6 +45,8 @@ class ContainerRecord:
     note: str = ""
     """Why its program is not run, if it is not."""
     labels: dict[str, str] = field(default_factory=dict)
+    number: int = 0
+    """Which container of its local repository it was, counted from 1."""
     fleeting: bool = False
     """Whether it goes when its program ends (`--rm`)."""
 
