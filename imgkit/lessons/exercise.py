@@ -43,10 +43,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A wrong answer, as somebody gets it from the bench, and what is wrong with it."""
+    """A wrong answer, as somebody gets it from the bench, and what is wrong with it.
+
+    It is recognised by being the same; or by `fits`, where many answers are wrong in one way.
+    """
 
     answer: Callable[[Lab], Any]
     says: str
+    fits: Callable[[Any, Lab], bool] | None = None
 
 
 def same(answer: Any, truth: Any) -> bool:
@@ -73,19 +77,22 @@ def sample(lab: Lab, name: str) -> Image:
 class Exercise:
     """One exercise; `task` and `hints` are Markdown, `solution` is code that sets `answer`.
 
-    `expects` says what an answer looks like, in words; `because` is what a right one shows.
+    `expects` says what an answer looks like, in words; `because` is what a right one shows. An
+    answer is right if it is the same as `truth`; or by `passes`, where many answers are right: a
+    function that the learner wrote, a state of the bench.
     """
 
     key: str
     task: str
     expects: str
-    truth: Callable[[Lab], Any]
     because: str
     hints: tuple[str, ...]
     solution: str
     mistakes: tuple[Mistake, ...]
+    truth: Callable[[Lab], Any] = lambda lab: ...
     types: type | tuple[type, ...] = object
     same: Callable[[Any, Any], bool] = same
+    passes: Callable[[Any, Lab], bool] | None = None
 
     @property
     def stub(self) -> str:
@@ -97,10 +104,10 @@ class Exercise:
         if answer is ... or answer is None:
             return Verdict(NOT_ATTEMPTED, f"Put your answer in place of the dots: {self.expects}.")
         try:
-            if self.same(answer, self.truth(lab)):
+            if self._right(answer, lab):
                 return Verdict(PASSED, self.because)
             for mistake in self.mistakes:
-                if self.same(answer, mistake.answer(lab)):
+                if self._made(mistake, answer, lab):
                     return Verdict(NOT_YET, mistake.says)
         except ImgkitError as error:
             return Verdict(NOT_YET, f"Your bench is not ready for this exercise: {error}")
@@ -115,6 +122,16 @@ class Exercise:
         code = f"```python\n{self.solution.strip()}\n```"
         solution = f"<details><summary>Solution</summary>\n\n{code}\n\n</details>"
         return "\n\n".join([self.task, *hints, solution])
+
+    def _right(self, answer: Any, lab: Lab) -> bool:
+        if self.passes:
+            return self.passes(answer, lab)
+        return self.same(answer, self.truth(lab))
+
+    def _made(self, mistake: Mistake, answer: Any, lab: Lab) -> bool:
+        if mistake.fits:
+            return mistake.fits(answer, lab)
+        return self.same(answer, mistake.answer(lab))
 
     def _otherwise(self, answer: Any) -> str:
         shown = repr(answer) if len(repr(answer)) <= 80 else f"{repr(answer)[:77]}..."
