@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shlex
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -40,14 +41,15 @@ class Ours:
         session.lay_out(self.place)
         http = requests.Session()
         transport.mount(http, transcript.registry(folder / "registry"))
-        now = datetime.fromisoformat(session.at)
+        ticks = itertools.count()
+        start = datetime.fromisoformat(session.at)
         self.texts: tuple[list[str], list[str]] = ([], [])
         self.bench = Bench(
             home=folder / "home",
             client=lambda: Client(session=http, mirror=transport.HOME),
             say=self.texts[0].append,
             warn=self.texts[1].append,
-            now=lambda: now,
+            now=lambda: start + timedelta(milliseconds=next(ticks)),
             platform=Platform("linux", "amd64"),
             jobs=1,
         )
@@ -55,7 +57,7 @@ class Ours:
     def answer(self, row: Row) -> Row:
         """What we say to the same line."""
         line = re.sub(r"\$\(docker ([^)]*)\)", lambda part: self._inner(part[1]), row.line)
-        self.bench.stdin = (row.stdin or "").encode()
+        self.bench.stdin = io.BytesIO((row.stdin or "").encode())
         self.bench.terminal = row.terminal
         status = self._run(line.removeprefix("docker "))
         out, err = ("".join(f"{line}\n" for line in lines) for lines in self.texts)

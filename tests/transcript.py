@@ -244,17 +244,17 @@ def _end(docker: Docker) -> None:
 def _ask(docker: Docker, place: Path, row: Row) -> Row:
     """What is printed, as a screen shows it; with the paths of an engine that was installed."""
     command = ["sh", "-c", row.line]
+    given = None if row.stdin is None else row.stdin.encode()
     if row.terminal:
-        status, out, err = on_terminal(command, docker.env, place)
+        status, out, err = on_terminal(command, docker.env, place, given)
     else:
-        given = (row.stdin or "").encode()
         done = subprocess.run(
             command,
             check=False,
             capture_output=True,
             env=docker.env,
             cwd=place,
-            input=given,
+            input=given or b"",
             timeout=60,
         )
         status = done.returncode
@@ -265,16 +265,25 @@ def _ask(docker: Docker, place: Path, row: Row) -> Row:
     return row.answered(status, out, err)
 
 
-def on_terminal(command: list[str], env: dict[str, str], place: Path) -> tuple[int, str, str]:
-    """Exit status, and the last screens of two terminals, for output and for errors."""
+def on_terminal(
+    command: list[str], env: dict[str, str], place: Path, given: bytes | None
+) -> tuple[int, str, str]:
+    """Exit status, and the last screens of two terminals, for output and for errors.
+
+    Standard input is what is given, or else the terminal, where nobody types.
+    """
     (screen_out, out), (screen_err, err) = pty.openpty(), pty.openpty()
     for inner in (out, err):
         ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 100, 200, 0, 0))
-    process = subprocess.Popen(command, stdin=out, stdout=out, stderr=err, env=env, cwd=place)
+    stdin = out if given is None else subprocess.PIPE
+    process = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, env=env, cwd=place)
     os.close(out)
     os.close(err)
     with ThreadPoolExecutor(2) as pool:
         texts = pool.map(_drain, (screen_out, screen_err))
+        if process.stdin:
+            process.stdin.write(given or b"")
+            process.stdin.close()
         status = process.wait(60)
         first, second = (screen(text.decode()) for text in texts)
     return status, first, second
