@@ -7,6 +7,7 @@ way Docker says it where Docker has the verb. `docker image ls` is `images`, and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from imgkit.commands import (
     exploring,
     listing,
     looking,
+    processes,
     pulling,
     running,
 )
@@ -44,6 +46,7 @@ VERBS: Final[dict[str, Verb]] = {
     **pulling.VERBS,
     **listing.VERBS,
     **running.VERBS,
+    **processes.VERBS,
     **containers.VERBS,
     **building.VERBS,
     **archives.VERBS,
@@ -74,12 +77,12 @@ def do(bench: Bench, words: Sequence[str]) -> int:
     if called not in CALLED or options.on("help"):
         bench.say(_help(bench.prog, called))
         return 0
-    settle(bench, options)
-    return VERBS[CALLED[called]].does(bench, options)
+    return VERBS[CALLED[called]].does(_settled(bench, options), options)
 
 
-def settle(bench: Bench, options: Options) -> None:
-    """Afterwards the bench is as the words want it that may stand before any verb."""
+def _settled(bench: Bench, options: Options) -> Bench:
+    """The bench as the words want it that may stand before any verb."""
+    bench = replace(bench)
     if options.value("home"):
         bench.home = Path(options.value("home"))
     if options.on("live"):
@@ -87,6 +90,7 @@ def settle(bench: Bench, options: Options) -> None:
     bench.view = options.value("view", bench.view)
     if bench.view not in VIEWS:
         raise Refused(f"the view is {' or '.join(VIEWS)}, not {bench.view!r}", status=UNKNOWN_FLAG)
+    return bench
 
 
 def parse(prog: str, words: Sequence[str]) -> tuple[str, Options]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from imgkit import units
 from imgkit.build.effects import changed
-from imgkit.commands.bench import FAILED, Bench, Refused
+from imgkit.commands.bench import FAILED, Bench, Refused, daemon
 from imgkit.commands.running import say
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container import Container
@@ -39,6 +39,14 @@ def _stop(bench: Bench, options: Options) -> int:
 
 def _kill(bench: Bench, options: Options) -> int:
     return _each(bench, options, Container.kill, "Cannot kill container: {}: ")
+
+
+def _restart(bench: Bench, options: Options) -> int:
+    def again(container: Container) -> None:
+        container.stop()
+        container.start()
+
+    return _each(bench, options, again, "Cannot restart container {}: ")
 
 
 def _rm(bench: Bench, options: Options) -> int:
@@ -126,7 +134,7 @@ def _daemon(verb: Callable[[Bench, Options], int]) -> Callable[[Bench, Options],
         try:
             return verb(bench, options)
         except ContainerError as error:
-            raise Refused(f"Error response from daemon: {error}") from error
+            raise daemon(str(error)) from error
 
     return does
 
@@ -155,6 +163,18 @@ VERBS: Final = {
         least=1,
         most=None,
         aliases=("container kill",),
+    ),
+    "restart": Verb(
+        "Restart one or more containers",
+        _SEVERAL,
+        _restart,
+        (
+            Flag("signal", "Signal to send to the container", "s", "string"),
+            Flag("timeout", "Seconds to wait before killing the container", "t", "int"),
+        ),
+        least=1,
+        most=None,
+        aliases=("container restart",),
     ),
     "rm": Verb(
         "Remove one or more containers",

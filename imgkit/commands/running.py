@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from imgkit.commands.bench import FAILED, Bench, Refused
+from imgkit.commands.bench import Bench, Refused, daemon
 from imgkit.commands.pulling import pull
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container import Container
@@ -30,7 +30,6 @@ CANNOT: Final = 126
 """That of what cannot be carried out here."""
 
 NETWORKS: Final = ("none", "bridge", "host", "default")
-_NO_TTY: Final = "the input device is not a TTY"
 
 # -- create and run ------------------------------------------------------------------------------
 
@@ -38,8 +37,8 @@ _NO_TTY: Final = "the input device is not a TTY"
 def _run(bench: Bench, options: Options) -> int:
     attended = options.on("interactive") and options.on("tty")
     detached = options.on("detach")
-    if attended and not detached and bench.attach is None:
-        raise Refused(_NO_TTY, status=FAILED)
+    if attended and not detached:
+        _need_somebody(bench)
     try:
         container = _made(bench, options)
         if detached:
@@ -53,13 +52,18 @@ def _run(bench: Bench, options: Options) -> int:
         raise _failed(bench, options, str(error), REFUSED) from error
 
 
+def _need_somebody(bench: Bench) -> None:
+    if bench.attach is None and not bench.terminal:
+        raise Refused("the input device is not a TTY")
+
+
 def _create(bench: Bench, options: Options) -> int:
     try:
         bench.say(_made(bench, options).id)
     except Refused:
         raise
     except ImgkitError as error:
-        raise Refused(f"Error response from daemon: {error}", status=FAILED) from error
+        raise daemon(str(error)) from error
     return 0
 
 
@@ -224,20 +228,22 @@ def _attached(bench: Bench, container: Container, options: Options) -> int:
 def _exec(bench: Bench, options: Options) -> int:
     name, *command = options.words
     interactive, tty = options.on("interactive"), options.on("tty")
-    if interactive and tty and not options.on("detach") and bench.attach is None:
-        raise Refused(_NO_TTY, status=FAILED)
-    container = bench.containers.get(name)
+    if interactive and tty and not options.on("detach"):
+        _need_somebody(bench)
     how = {
         "user": options.value("user") or None,
         "workdir": options.value("workdir") or None,
         "env": dict(_pair(text) for text in _environment(bench, options)),
     }
     try:
+        container = bench.containers.get(name)
         if interactive and tty and bench.attach and _is_shell(command):
             terminal = _terminal(bench, container, program=command, is_main=False, **how)
             return bench.attach(terminal)
         stdin = bench.read() if interactive else b""
         done = container.execute(command, stdin=stdin, **how)  # type: ignore[arg-type]
+    except ContainerError as error:
+        raise daemon(str(error)) from error
     except ExecFailed as error:
         bench.say(not_started(str(error), "OCI runtime exec failed: exec failed"))
         return CANNOT

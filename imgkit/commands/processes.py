@@ -1,0 +1,267 @@
+"""The list of containers: ps."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from imgkit import units
+from imgkit.commands.bench import Bench, Refused, daemon
+from imgkit.commands.verb import Flag, Options, Verb
+from imgkit.container.record import RUNNING, ContainerRecord
+from imgkit.errors import ContainerError, ImgkitError
+from imgkit.golang import quote
+
+STATES: Final = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
+
+
+def _ps(bench: Bench, options: Options) -> int:
+    records = _wanted(bench, options)
+    shown = options.value("format")
+    if options.on("quiet") and not shown:
+        for record in records:
+            bench.say(record.id if options.on("no-trunc") else record.short)
+        return 0
+    sized = options.on("size") or ".Size" in shown or "json ." in shown
+    rows = [Row(bench, record, options.on("no-trunc"), sized) for record in records]
+    for line in listed(rows, shown, sized=options.on("size")):
+        bench.say(line)
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One container as `ps` shows it; `fact` gives what a template may name."""
+
+    bench: Bench
+    record: ContainerRecord
+    whole: bool
+    sized: bool
+
+    def fact(self, name: str) -> str:
+        """Raises KeyError for what there is not."""
+        return FACTS[name][1](self)
+
+    @property
+    def command(self) -> str:
+        first, *words = self.record.command
+        text = " ".join([first, *(f"'{word}'" if " " in word else word for word in words)])
+        return quote(text if self.whole or len(text) <= 20 else f"{text[:19]}…")
+
+    @property
+    def image(self) -> str:
+        """As it was asked for, while that still is the same image; otherwise its ID."""
+        asked, config = self.record.image, self.record.config
+        try:
+            same = str(self.bench.store.image(asked).id) == config
+        except ImgkitError:
+            same = False
+        if not same:
+            return config if self.whole else config.removeprefix("sha256:")[:12]
+        return asked if self.whole else asked.partition("@")[0]
+
+    @property
+    def size(self) -> str:
+        if not self.sized:
+            return units.size(0)
+        container = self.bench.containers.get(self.record.id)
+        below = self.bench.store.unpacked_size(container.image)
+        return f"{units.size(container.size)} (virtual {units.size(below + container.size)})"
+
+    @property
+    def created_at(self) -> str:
+        return f"{datetime.fromisoformat(self.record.created):%Y-%m-%d %H:%M:%S} +0000 UTC"
+
+    @property
+    def labels(self) -> str:
+        return ",".join(f"{name}={value}" for name, value in sorted(self.record.labels.items()))
+
+
+FACTS: Final[Mapping[str, tuple[str, Callable[[Row], str]]]] = {
+    "ID": ("CONTAINER ID", lambda row: row.record.id if row.whole else row.record.short),
+    "Image": ("IMAGE", lambda row: row.image),
+    "Command": ("COMMAND", lambda row: row.command),
+    "RunningFor": ("CREATED", lambda row: units.ago(row.record.created, row.bench.now())),
+    "Status": ("STATUS", lambda row: row.record.status(row.bench.now())),
+    "Ports": ("PORTS", lambda row: ""),
+    "Names": ("NAMES", lambda row: row.record.name),
+    "Size": ("SIZE", lambda row: row.size),
+    "CreatedAt": ("CREATED AT", lambda row: row.created_at),
+    "Labels": ("LABELS", lambda row: row.labels),
+    "LocalVolumes": ("LOCAL VOLUMES", lambda row: "0"),
+    "Mounts": ("MOUNTS", lambda row: ""),
+    "Networks": ("NETWORKS", lambda row: "none"),
+    "State": ("STATE", lambda row: row.record.state),
+}
+"""What a template may name: its heading in a table, and how it is found."""
+
+_COLUMNS: Final = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
+
+
+# -- which ones ------------------------------------------------------------------------------------
+
+
+def _wanted(bench: Bench, options: Options) -> list[ContainerRecord]:
+    """The containers that the flags ask for, the newest first."""
+    filters = [_filter(bench, text) for text in options.values("filter")]
+    last = -1
+    if options.value("last"):
+        last = int(options.value("last")) if options.value("last").lstrip("-").isdecimal() else -1
+    if options.on("latest"):
+        last = 1
+    every = options.on("all") or last >= 0 or any(name == "status" for name, _ in filters)
+    records = [r for r in bench.containers.records() if every or r.state == RUNNING]
+    for name in sorted({name for name, _ in filters}):
+        tests = [test for other, test in filters if other == name]
+        records = [record for record in records if any(test(record) for test in tests)]
+    return records[:last] if last >= 0 else records
+
+
+def _filter(bench: Bench, text: str) -> tuple[str, Callable[[ContainerRecord], bool]]:
+    """The name of a filter, and whether a container passes it; several of a name mean any."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise Refused(
+            f'invalid argument "{text}" for "-f, --filter" flag: invalid argument "{text}" for '
+            f"filter: bad format of filter (expected name=value)\n\n"
+            f"Usage:  {bench.prog} ps [OPTIONS]\n\nRun '{bench.prog} ps --help' for more "
+            "information",
+            status=125,
+        )
+    make = _FILTERS.get(name)
+    if make is None:
+        raise daemon(f"Invalid filter '{name}'")
+    return name, make(bench, value)
+
+
+def _by_status(_: Bench, value: str) -> Callable[[ContainerRecord], bool]:
+    if value not in STATES:
+        raise daemon(f"Invalid filter 'status={value}'")
+    return lambda record: record.state == value
+
+
+def _by_name(_: Bench, value: str) -> Callable[[ContainerRecord], bool]:
+    try:
+        pattern = re.compile(value)
+    except re.error:
+        pattern = re.compile(re.escape(value))
+    return lambda record: bool(pattern.search(f"/{record.name}") or pattern.search(record.name))
+
+
+def _by_label(_: Bench, value: str) -> Callable[[ContainerRecord], bool]:
+    name, equals, wanted = value.partition("=")
+    return lambda record: name in record.labels and (not equals or record.labels[name] == wanted)
+
+
+def _by_image(bench: Bench, value: str) -> Callable[[ContainerRecord], bool]:
+    """Of that image, or of one that stands upon all its layers."""
+    try:
+        layers = bench.store.image(value).config.diff_ids
+    except ImgkitError:
+        return lambda record: False
+
+    def test(record: ContainerRecord) -> bool:
+        try:
+            found = bench.store.image(record.config).config.diff_ids
+        except ImgkitError:
+            return False
+        return found[: len(layers)] == layers
+
+    return test
+
+
+def _by_age(*, before: bool) -> Callable[[Bench, str], Callable[[ContainerRecord], bool]]:
+    def make(bench: Bench, value: str) -> Callable[[ContainerRecord], bool]:
+        try:
+            number = bench.containers.find(value).number
+        except ContainerError as error:
+            raise daemon(str(error)) from error
+        return lambda record: record.number < number if before else record.number > number
+
+    return make
+
+
+def _by_code(_: Bench, value: str) -> Callable[[ContainerRecord], bool]:
+    return lambda record: record.state == "exited" and str(record.code) == value
+
+
+_FILTERS: Final[Mapping[str, Callable[[Bench, str], Callable[[ContainerRecord], bool]]]] = {
+    "ancestor": _by_image,
+    "before": _by_age(before=True),
+    "exited": _by_code,
+    "id": lambda _, value: lambda record: record.id.startswith(value),
+    "label": _by_label,
+    "name": _by_name,
+    "network": lambda _, value: lambda record: value == "none",
+    "since": _by_age(before=False),
+    "status": _by_status,
+    "volume": lambda _, value: lambda record: False,
+}
+
+
+# -- how they are shown ----------------------------------------------------------------------------
+
+
+def listed(rows: Sequence[Row], shown: str, *, sized: bool) -> list[str]:
+    """The lines: a table, or what a Go template makes of each container."""
+    if shown in ("json", "{{json .}}"):
+        return [json.dumps(_facts(row), ensure_ascii=False, separators=(",", ":")) for row in rows]
+    if shown in ("", "table"):
+        columns = [*_COLUMNS, *(["Size"] if sized else [])]
+        shown = "table " + "\t".join(f"{{{{.{name}}}}}" for name in columns)
+    template = shown.removeprefix("table ").replace(r"\t", "\t").replace(r"\n", "\n")
+    lines = [_filled(template, row.fact) for row in rows]
+    if not shown.startswith("table "):
+        return lines
+    head = _filled(template, lambda name: FACTS[name][0])
+    return aligned([line.split("\t") for line in [head, *lines]])
+
+
+def _facts(row: Row) -> dict[str, Any]:
+    return {name: row.fact(name) for name in sorted(FACTS)}
+
+
+def _filled(template: str, fact: Callable[[str], str]) -> str:
+    def one(match: re.Match[str]) -> str:
+        try:
+            return fact(match[1])
+        except KeyError:
+            known = ", ".join(f".{name}" for name in FACTS)
+            raise Refused(
+                f"failed to execute template: {match[0]} is not known. There is: {known}"
+            ) from None
+
+    return re.sub(r"\{\{-?\s*\.(\w+)\s*-?\}\}", one, template)
+
+
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """The rows as lines, in columns of at least ten characters with gaps of three, as Docker's."""
+    widths = [max(10, 3 + max(map(len, column))) for column in zip(*table, strict=True)]
+    return [
+        "".join(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)) + row[-1]
+        for row in table
+    ]
+
+
+VERBS: Final = {
+    "ps": Verb(
+        "List containers",
+        "[OPTIONS]",
+        _ps,
+        (
+            Flag("all", "Show all containers (default shows just running)", "a"),
+            Flag("filter", "Filter output based on conditions provided", "f", "filter"),
+            Flag("format", "Format output using a custom template", value="string"),
+            Flag("last", "Show n last created containers (includes all states)", "n", "int"),
+            Flag("latest", "Show the latest created container (includes all states)", "l"),
+            Flag("no-trunc", "Don't truncate output"),
+            Flag("quiet", "Only display container IDs", "q"),
+            Flag("size", "Display total file sizes", "s"),
+        ),
+        aliases=("container ls", "container list", "container ps"),
+    ),
+}
