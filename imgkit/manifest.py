@@ -197,17 +197,17 @@ class Index:
         Attestations never match. Raises `NoMatchingPlatform` with what there is instead.
         """
         images = [d for d in self.manifests if d.platform and not d.is_attestation]
-        for architecture, variant in platform.candidates():
-            for found in images:
-                if found.platform and found.platform.matches(platform.os, architecture, variant):
-                    return found
-        available = ", ".join(dict.fromkeys(str(d.platform) for d in images)) or "none at all"
+        platforms = [d.platform for d in images if d.platform]
+        best = platform.best(platforms)
+        if best is not None:
+            return images[best]
+        available = ", ".join(dict.fromkeys(found.full for found in platforms)) or "none at all"
         raise NoMatchingPlatform(
-            f"there is no image for {platform} under this name. There is one for: {available}. "
-            "Name another platform (--platform), or another image.",
+            f"there is no image for {platform.full} under this name. There is one for: "
+            f"{available}. Name another platform (--platform), or another image.",
             name=None,
             platform=platform,
-            available=[d.platform for d in images],
+            available=platforms,
         )
 
 
