@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 import requests
 
@@ -60,6 +61,9 @@ class Pulled:
 class Lab:
     """A local repository of its own, empty at first, and a registry with the sample images."""
 
+    newest: ClassVar[Lab | None] = None
+    """The one that was made last: `%docker` works on it."""
+
     def __init__(self, *, platform: str = str(PLATFORM), view: str = commands.CLASSIC) -> None:
         scratch = tempfile.mkdtemp(prefix="imgkit-lab-")
         atexit.register(shutil.rmtree, scratch, ignore_errors=True)
@@ -75,6 +79,7 @@ class Lab:
         self.platform = Platform.parse(platform)
         self.rng = random.Random(1)  # noqa: S311  IDs that are the same for everybody, no secrets
         self.view = view
+        Lab.newest = self
 
     def __repr__(self) -> str:
         here, there = len(self.store.records()), len(samples.names())
@@ -130,11 +135,24 @@ class Lab:
         """Write the merged root filesystem of an image to a new or empty directory."""
         return unpack(self.image(name).layers, Path(directory))
 
-    def _bench(self, say: Callable[[str], None], home: Path, client: Client) -> commands.Bench:
+    def bench(
+        self, say: Callable[[str], None], warn: Callable[[str], None] = lambda line: None
+    ) -> commands.Bench:
+        """What the verbs of `%docker` work on in this lab."""
+        return self._bench(say, self.home, self.client, warn)
+
+    def _bench(
+        self,
+        say: Callable[[str], None],
+        home: Path,
+        client: Client,
+        warn: Callable[[str], None] = lambda line: None,
+    ) -> commands.Bench:
         return commands.Bench(
             home=home,
             client=lambda: client,
             say=say,
+            warn=warn,
             now=_now,
             platform=self.platform,
             jobs=1,
@@ -144,7 +162,7 @@ class Lab:
 
     def _run(self, *words: str) -> Text:
         lines: list[str] = []
-        commands.do(self._bench(lines.append, self.home, self.client), words)
+        commands.do(self.bench(lines.append), words)
         return Text("\n".join(lines))
 
     def _pull(

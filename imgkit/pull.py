@@ -18,7 +18,7 @@ from imgkit.client import Client, Exchange
 from imgkit.conversation import brief, meaning, short
 from imgkit.digest import Readable, VerifyingReader
 from imgkit.errors import ImgkitError, VerificationError
-from imgkit.image import COMPLETE, DOWNLOADING, JOBS, WAITING, Copied, Progress, copy
+from imgkit.image import COMPLETE, DOWNLOADING, JOBS, WAITING, Copied, Progress, Source, copy
 from imgkit.manifest import (
     CONFIG_TYPES,
     INDEX_TYPES,
@@ -88,9 +88,7 @@ class Pull:
         `pace` is the pause in seconds after each piece of a blob: then three blobs come at a time,
         else one after another. With `flip`, the registry changes one bit of one layer.
         """
-        self.rows, self.requests, self.known = [], [], {}
-        self.copied = self.error = None
-        self.outcome = f"Pulling {name} …"
+        self._begin(name)
         try:
             wanted = Platform.parse(platform) if platform else self.platform
             reference = Reference.parse(name).with_default_tag()
@@ -100,18 +98,43 @@ class Pull:
             self._failed(error)
         self.on_change()
 
+    @contextmanager
+    def watching(self, name: Reference) -> Iterator[Source]:
+        """What somebody else is to copy from, who tells `progress`; the rows and requests follow.
+
+        What goes wrong in the block is told as by `run`, and goes on upwards.
+        """
+        self._begin(name.familiar)
+        try:
+            with self._listening():
+                yield _Watched(self.client, name, self._seen, self.known, 0)
+            self.outcome = f"{name.familiar} is in the local repository. Every digest was right."
+        except ImgkitError as error:
+            self._failed(error)
+            raise
+        finally:
+            self.on_change()
+
+    def _begin(self, name: str) -> None:
+        self.rows, self.requests, self.known = [], [], {}
+        self.copied = self.error = None
+        self.outcome = f"Pulling {name} …"
+
+    def _seen(self, manifest: Manifest) -> None:
+        self.rows = [Row("config", manifest.config)]
+        self.rows += [Row(f"layer {n}", layer) for n, layer in enumerate(manifest.layers, 1)]
+        self.known |= {str(row.blob.digest): row.what for row in self.rows}
+        self.on_change()
+
     def _copy(self, name: Reference, platform: Platform, pace: float, flip: bool) -> None:
         faults = self.registry.faults if self.registry else []
         before = list(faults)
 
         def seen(manifest: Manifest) -> None:
-            self.rows = [Row("config", manifest.config)]
-            self.rows += [Row(f"layer {n}", layer) for n, layer in enumerate(manifest.layers, 1)]
-            self.known |= {str(row.blob.digest): row.what for row in self.rows}
+            self._seen(manifest)
             missing = [layer for layer in manifest.layers if not self.store.has(layer)]
             if flip and missing:
                 faults.append(Fault("flip", max(missing, key=lambda layer: layer.size).digest))
-            self.on_change()
 
         source = _Watched(self.client, name, seen, self.known, pace)
         try:
@@ -121,7 +144,7 @@ class Pull:
                 name,
                 platform=platform,
                 jobs=JOBS if pace else 1,
-                on_progress=self._progress,
+                on_progress=self.progress,
             )
         finally:
             faults[:] = before
@@ -143,7 +166,8 @@ class Pull:
         finally:
             self.client.on_exchange = before
 
-    def _progress(self, progress: Progress) -> None:
+    def progress(self, progress: Progress) -> None:
+        """Take note of what happened to one blob."""
         for row in self.rows:
             if row.blob.digest == progress.descriptor.digest:
                 row.state = {COMPLETE: VERIFIED}.get(progress.kind, progress.kind)

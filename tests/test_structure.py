@@ -45,7 +45,7 @@ MAP: Final = (
     ("pull", "legend"),
     ("diagrams", "lessons"),
     ("widgets", "prompt"),
-    ("__main__",),
+    ("__main__", "magic"),
 )
 SIDEWAYS: Final[set[tuple[str, str]]] = set()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,8 +19,9 @@ from imgkit.client.credentials import Credentials
 from imgkit.container.containers import Containers
 from imgkit.container.terminal import Terminal
 from imgkit.errors import ImgkitError
-from imgkit.image import JOBS, Progress
+from imgkit.image import JOBS, Progress, Source
 from imgkit.platforms import Platform
+from imgkit.reference import Reference
 from imgkit.store import Store
 
 FAILED: Final = 1
@@ -73,6 +75,8 @@ class Bench:
     rng: random.Random | None = None
     output: BinaryIO | None = None
     """Standard output for what is no text: the tar that `save` writes. None in a notebook."""
+    watch: Callable[[Reference], AbstractContextManager[Source]] | None = None
+    """What to pull from, where somebody looks on; else the repository that `client` reaches."""
     live: bool = False
     """Whether `client` asks real registries, not the embedded one."""
 
@@ -98,6 +102,10 @@ class Bench:
         """Afterwards real registries are asked, with the logins of whoever runs this."""
         self.live = True
         self.client = lambda: Client(credentials=Credentials.of_user())
+
+    def source(self, name: Reference) -> AbstractContextManager[Source]:
+        """The repository to pull that name from, for as long as a block lasts."""
+        return self.watch(name) if self.watch else nullcontext(self.client().repository(name))
 
     @cached_property
     def store(self) -> Store:

@@ -51,16 +51,16 @@ def pull(
     if name != written:
         say(f"Using default tag: {name.tag}")
     before = bench.store.find(name)
-    source = bench.client().repository(name)
     say(f"{name.tag or name.canonical}: Pulling from {name.path}")
-    done = copy(
-        source,
-        bench.store,
-        name,
-        platform=platform or bench.platform,
-        jobs=bench.jobs,
-        on_progress=on_progress,
-    )
+    with bench.source(name) as source:
+        done = copy(
+            source,
+            bench.store,
+            name,
+            platform=platform or bench.platform,
+            jobs=bench.jobs,
+            on_progress=on_progress,
+        )
     say(f"Digest: {done.target.digest}")
     same = before is not None and before.descriptor.digest == done.manifest.digest
     news = "Image is up to date" if same else "Downloaded newer image"

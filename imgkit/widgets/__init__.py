@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from imgkit.widgets.layer_explorer import LayerExplorer
 from imgkit.widgets.name_explorer import NameExplorer
-from imgkit.widgets.pull_monitor import PullMonitor
+from imgkit.widgets.overlay_stepper import OverlayStepper
+from imgkit.widgets.pull_monitor import PullMonitor, PullView
 from imgkit.widgets.quiz import Quiz
 from imgkit.widgets.terminal import TerminalView
 
-__all__ = ["LayerExplorer", "NameExplorer", "PullMonitor", "Quiz", "TerminalView"]
+__all__ = [
+    "LayerExplorer",
+    "NameExplorer",
+    "OverlayStepper",
+    "PullMonitor",
+    "PullView",
+    "Quiz",
+    "TerminalView",
+]

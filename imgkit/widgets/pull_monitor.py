@@ -101,6 +101,26 @@ class PullMonitor:
         self.view.value = page(self.pull)
 
 
+class PullView:
+    """The rows and requests of a pull that somebody else has begun, shown while it goes on."""
+
+    def __init__(self, pull: Pull) -> None:
+        self.pull = pull
+        self.view = ipywidgets.HTML()
+        self._shown = 0.0
+        pull.on_change = self._changed
+
+    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
+        bundle = self.view._repr_mimebundle_(**more) or {}
+        return {**bundle, "text/plain": "PullView: every blob and every request of this pull"}
+
+    def _changed(self) -> None:
+        over = self.pull.error is not None or not self.pull.outcome.startswith("Pulling ")
+        if over or time.monotonic() - self._shown > EVERY:
+            self.view.value = page(self.pull)
+            self._shown = time.monotonic()
+
+
 def page(pull: Pull) -> str:
     """The pull as HTML: the blobs, how it ended, and the requests."""
     parts = [CSS, '<div class="imgkit">']
