@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from imgkit.comparison import ADDED, CHANGED, DELETED, Comparison, Difference
 from imgkit.errors import LimitExceeded, NotFound
 from imgkit.image import Image
 from imgkit.location import located
+from imgkit.overlay import Overlay
 from imgkit.overlay.tree import Change, Node
 from imgkit.platforms import Platform
 from imgkit.tar.entry import Kind
@@ -67,7 +69,7 @@ def _number(walk: Walk, options: Options) -> int | None:
 def facts(image: Image) -> dict[str, Any]:
     """What `explore --json` says: layers from 1, the base; for each path, the one it comes from."""
     walk, overlay = Walk(image), image.overlay
-    lost = waste.hidden(overlay)
+    lost, entered = waste.hidden(overlay), _entered(overlay)
     return {
         "name": image.name.familiar if image.name else None,
         "id": image.id,
@@ -79,7 +81,7 @@ def facts(image: Image) -> dict[str, Any]:
         "efficiency": waste.efficiency(overlay),
         "layers": [_layer_facts(walk, number) for number in walk.numbers],
         "hidden": [asdict(found) for found in lost],
-        "paths": {node.path: _node_facts(node) for node in overlay},
+        "paths": {node.path: _node_facts(node, entered) for node in overlay},
         "notes": list(overlay.notes),
     }
 
@@ -98,10 +100,28 @@ def _layer_facts(walk: Walk, number: int) -> dict[str, Any]:
     }
 
 
-def _node_facts(node: Node) -> dict[str, Any]:
-    entry = node.inode.entry
-    found: dict[str, Any] = {"layer": node.layer + 1, "kind": str(node.kind), "size": node.size}
+def _entered(overlay: Overlay) -> dict[str, int]:
+    """For each directory in which a layer has something, the number of the last such layer."""
+    found: dict[str, int] = {}
+    for number, layer in enumerate(overlay.layers, 1):
+        for entry in layer.entries:
+            folder = entry.path.rpartition("/")[0]
+            while folder and found.get(folder) != number:
+                found[folder] = number
+                folder = folder.rpartition("/")[0]
+    return found
+
+
+def _node_facts(node: Node, entered: Mapping[str, int]) -> dict[str, Any]:
+    """Of a directory, `layer` is the last that has something in it: there a mount finds it first.
+
+    Where that one has no entry of the directory itself, `entry` is the layer that has.
+    """
+    entry, own = node.inode.entry, node.layer + 1
+    last = max(own, entered.get(node.path, 0)) if node.kind is Kind.DIR else own
+    found: dict[str, Any] = {"layer": last, "kind": str(node.kind), "size": node.size}
     found |= {"mode": f"{entry.mode:04o}", "uid": entry.uid, "gid": entry.gid}
+    found |= {"entry": own} if last != own else {}
     return found | ({"link": entry.link} if node.kind is Kind.SYMLINK else {})
 
 
