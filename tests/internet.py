@@ -37,9 +37,7 @@ class Internet:
         subprocess.run(command, check=True, capture_output=True)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
-        self._server = ThreadedWSGIServer(
-            "127.0.0.1", 0, self._answer, _Quiet, ssl_context=context
-        )
+        self._server = ThreadedWSGIServer("127.0.0.1", 0, self._answer, _Quiet, ssl_context=context)
         self._proxy = _Proxy(("127.0.0.1", 0), _Tunnel)
         self._proxy.target = self._server.server_address[:2]
         host, port = self._proxy.server_address[:2]
@@ -75,7 +73,7 @@ class Internet:
 
 
 class _Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: object) -> None:
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
         """Nothing is written to the terminal."""
 
 

@@ -37,4 +37,4 @@ def cover(bundle: Path) -> None:
 if __name__ == "__main__":
     if "create" in sys.argv:
         cover(Path(sys.argv[sys.argv.index("--bundle") + 1]))
-    os.execvp("runc", ["runc", *sys.argv[1:]])
+    os.execvp("runc", ["runc", *sys.argv[1:]])  # noqa: S606

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import io
 import os
 import re
 import shlex
@@ -95,6 +94,76 @@ def test_as_docker(name: str, number: int) -> None:
         assert mine == theirs
 
 
+DOCUMENTED: Final = """
+docker images
+docker image ls
+docker pull redis
+docker pull redis:latest
+docker pull alpine
+docker pull alpine:latest
+docker pull mongo:4.2.24
+docker pull mongo:7.0.5
+docker pull busybox:glibc
+docker pull nigelpoulton/tu-demo:v2
+docker pull gcr.io/google-containers/git-sync:v3.1.5
+docker pull ghcr.io/regclient/regsync:latest
+docker pull mcr.microsoft.com/powershell:latest
+docker pull node:latest
+docker pull -a nigelpoulton/tu-demo
+docker pull nigelpoulton/k8sbook@sha256:...
+docker inspect node:latest
+docker images --digests alpine
+docker rmi redis:latest ... sha256:...
+docker rmi $(docker images -q) -f
+docker image rm $(docker image ls -q) -f
+docker run
+""".strip().splitlines()
+"""Every command line that the source documents print; IDs are others here."""
+
+USED: Final = {
+    "images": "-q --digests -a --filter --format --no-trunc",
+    "image ls": "-q",
+    "pull": "-a -q --platform",
+    "image pull": "",
+    "inspect": "--format",
+    "image inspect": "-f",
+    "history": "--no-trunc -q",
+    "tag": "",
+    "push": "-a -q",
+    "rmi": "-f",
+    "image rm": "-f",
+    "image prune": "-f -a",
+    "manifest inspect": "-v",
+    "run": "-d --name --rm -it -i -e -w -u",
+    "container run": "--rm",
+    "ps": "-a -q",
+    "exec": "-i -it",
+    "stop": "-t",
+    "rm": "-f",
+    "diff": "",
+    "commit": "-m -a -c",
+    "build": "-t -f -q",
+    "save": "-o",
+    "load": "-i -q",
+}
+"""Every verb of the course, and its flags."""
+
+
+@pytest.mark.parametrize("line", DOCUMENTED)
+def test_documents(line: str) -> None:
+    """What the documents type is typed in some session."""
+    pattern = re.escape(line).replace(re.escape("..."), "[0-9a-f]{12,}")
+    assert any(re.fullmatch(pattern, SESSIONS[name].rows[n].line) for name, n in ROWS)
+
+
+@pytest.mark.parametrize(("verb", "flag"), [(v, f) for v in USED for f in ["", *USED[v].split()]])
+def test_course(verb: str, flag: str) -> None:
+    """Every verb of the course is there with each of its flags, and does something once."""
+    typed = [row for session in SESSIONS.values() for row in session.rows if not row.status]
+    lines = [f"{row.line} " for row in typed if row.line.startswith(f"docker {verb}")]
+    assert any(f" {flag} " in line if flag else line for line in lines)
+
+
 def test_differences_are_of_lines() -> None:
     """The table has no line that nobody types."""
     typed = Counter((name, row.line) for name, session in SESSIONS.items() for row in session.rows)
@@ -104,8 +173,10 @@ def test_differences_are_of_lines() -> None:
 @pytest.mark.peer("dockerd", "docker", "openssl", "runc", "busybox")
 def test_recordings_are_true() -> None:
     """A real engine, asked now, says what is recorded; `IMGKIT_RECORD=1` writes it anew."""
+    from record_session import record
+
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(transcript.record, SESSIONS.values()))
+        found = list(pool.map(record, SESSIONS.values()))
     for session in found:
         if os.environ.get("IMGKIT_RECORD"):
             session.write()
