@@ -382,6 +382,17 @@ def test_commit_again(shelf: Containers, store: Store, alpine: Image) -> None:
     assert same.config.history[-1].empty_layer
 
 
+def test_commit_without_a_name(shelf: Containers, store: Store, alpine: Image) -> None:
+    """As in Docker the image is dangling: it has a row and an ID, and is sound."""
+    container = shelf.create(alpine, ["touch", "/f"])
+    container.start()
+    image = container.commit(store, None)
+    assert verify(image) == []
+    rows = [record for record in store.records() if record.descriptor.digest == image.digest]
+    assert [record.name for record in rows] == [None]
+    assert "f" in store.image(image.id.short).overlay
+
+
 def test_commit_to_another_store(shelf: Containers, alpine: Image, tmp_path: Path) -> None:
     """The layers below travel along where they are not yet."""
     container = shelf.create(alpine, ["touch", "/f"])
