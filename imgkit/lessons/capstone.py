@@ -1,0 +1,503 @@
+"""Exercises and quiz of `13-capstone`: each answer is judged by what it is or does, not how."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from imgkit.digest import Digest
+from imgkit.image import Image, read_document
+from imgkit.lab import Lab
+from imgkit.lessons.exercise import Exercise, Mistake, same_digest, sample
+from imgkit.lessons.quiz import Choice, Question
+from imgkit.manifest import Index
+from imgkit.tar import read, write
+from imgkit.tar.compression import decompress
+from imgkit.tar.entry import Entry, Kind
+
+NAME: Final = "nigelpoulton/tu-demo:v2"
+PATH: Final = "nigelpoulton/tu-demo"
+
+# -- 1: a token -----------------------------------------------------------------------------
+
+
+def _token(lab: Lab, path: str = PATH) -> dict[str, Any]:
+    """A new token, with all that a registry says about it."""
+    return lab.registry.tokens.issue([f"repository:{path}:pull"], lambda *_: True)
+
+
+def _is_token(answer: Any, lab: Lab) -> bool:
+    return isinstance(answer, str) and lab.registry.tokens.allows(answer.strip(), PATH, "pull")
+
+
+def _of_another(answer: Any, lab: Lab) -> bool:
+    known = isinstance(answer, str) and lab.registry.tokens.allows(answer, "", "pull")
+    return known and not _is_token(answer, lab)
+
+
+def _begins(text: str) -> Callable[[Any, Lab], bool]:
+    return lambda answer, lab: isinstance(answer, str) and answer.startswith(text)
+
+
+# -- 2 and 4: what is fetched ---------------------------------------------------------------
+
+
+def _manifest_of(lab: Lab, *, other: bool = False) -> bytes:
+    """The manifest of the bench's platform, or of the first other one."""
+    image = sample(lab, NAME)
+    assert image.index is not None
+    index = read_document(image.source, image.index)
+    assert isinstance(index, Index)
+    entry = next(
+        m for m in index.manifests if (m.digest != image.digest) == other and not m.is_attestation
+    )
+    return read_document(image.source, entry).raw
+
+
+def _index(lab: Lab) -> bytes:
+    image = sample(lab, NAME)
+    assert image.index is not None
+    return read_document(image.source, image.index).raw
+
+
+def _same_bytes(answer: Any, truth: Any) -> bool:
+    return isinstance(answer, bytes | bytearray) and bytes(answer) == truth
+
+
+def _blobs(image: Image) -> list[bytes]:
+    """The layers as they travel, base first."""
+    found = []
+    for layer in image.manifest.layers:
+        with image.source.open(layer) as stream:
+            found.append(stream.read())
+    return found
+
+
+def _layers(lab: Lab) -> list[bytes]:
+    return _blobs(sample(lab, NAME))
+
+
+def _same_blobs(answer: Any, truth: Any) -> bool:
+    return isinstance(answer, list | tuple) and list(answer) == truth
+
+
+# -- 3: a check -----------------------------------------------------------------------------
+
+_ABC: Final = Digest.of(b"abc")
+CHECKS: Final = (
+    (b"abc", str(_ABC), True),
+    (b"abd", str(_ABC), False),
+    (b"", str(Digest.of(b"")), True),
+    (b"abc", f"{_ABC[:19]}{'0' * 52}", False),
+    (b"ab", str(_ABC), False),
+)
+"""Bytes, a digest, and whether it is theirs."""
+
+
+def _outcomes(answer: Any, questions: Iterable[Sequence[Any]]) -> list[Any]:
+    """What a function of the learner's says to each question; an error counts as a saying."""
+    if not callable(answer):
+        return []
+    found: list[Any] = []
+    for question in questions:
+        try:
+            found.append(answer(*question))
+        except Exception as error:  # noqa: BLE001 - it is the learner's code
+            found.append(type(error))
+    return found
+
+
+def _judges(answer: Any, truth: Any) -> bool:
+    """Whether two functions say the same of every pair of bytes and digest."""
+    asked = [(data, digest) for data, digest, _ in CHECKS]
+    mine, theirs = _outcomes(answer, asked), _outcomes(truth, asked)
+    return bool(mine) and [bool(one) for one in mine] == [bool(one) for one in theirs]
+
+
+def intact(data: bytes, digest: str) -> bool:
+    """Whether the digest is that of the bytes."""
+    return Digest.of(data) == digest
+
+
+# -- 5: one tree out of many layers ---------------------------------------------------------
+
+
+def _layer(*paths: str) -> bytes:
+    """A compressed layer with an empty file at each path, or a directory (`d/`)."""
+    entries = [
+        Entry(p.rstrip("/"), Kind.DIR if p.endswith("/") else Kind.FILE, 0o755) for p in paths
+    ]
+    return gzip.compress(write((entry, b"") for entry in entries), mtime=0)
+
+
+STACKS: Final = tuple(
+    [_layer(*layer.split()) for layer in stack]
+    for stack in (
+        ["a b", "c"],
+        ["a d/ d/x d/y", ".wh.a"],
+        ["d/ d/x d/y e", ".wh.d"],
+        ["d/ d/x", ".wh.d", "d/ d/new"],
+        ["d/ d/x d/s/ d/s/z", "d/ d/.wh..wh..opq d/new"],
+        ["d/ d/x", "d/ d/new d/.wh..wh..opq"],
+        ["a", ".wh.a a"],
+        ["d/ d/x d/xy", "d/ d/.wh.x"],
+    )
+)
+"""Stacks of small layers, with what a layer may do to those below."""
+
+
+def merge(
+    layers: Sequence[bytes],
+    *,
+    whiteouts: bool = True,
+    opaques: bool = True,
+    below: bool = True,
+) -> list[str]:
+    """The paths that are there after all layers; without one of the rules it is a mistake."""
+    tree: set[str] = set()
+    for layer in layers:
+        names = [entry.path for entry, _ in read(decompress(io.BytesIO(layer)))]
+        for name in names:
+            folder, _, last = name.rpartition("/")
+            gone = f"{folder}/{last.removeprefix('.wh.')}".lstrip("/")
+            if last == ".wh..wh..opq":
+                tree = {path for path in tree if not (opaques and path.startswith(f"{folder}/"))}
+            elif last.startswith(".wh.") and whiteouts:
+                tree = {p for p in tree if p != gone and not (below and p.startswith(f"{gone}/"))}
+        marked = ".wh..wh..opq" if not whiteouts else ".wh."
+        tree |= {name for name in names if name and not name.rpartition("/")[2].startswith(marked)}
+    return sorted(tree)
+
+
+def _paths(answer: Any) -> list[str] | None:
+    """What a function returned, as sorted paths; None if that is no collection of texts."""
+    if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
+        return None
+    found = list(answer)
+    if not all(isinstance(path, str) for path in found):
+        return None
+    plain = {path.removeprefix("./").strip("/") for path in found}
+    return sorted(plain - {"", "."})
+
+
+def _merges(answer: Any, truth: Any) -> bool:
+    """Whether two functions make the same tree of every stack."""
+    asked = [(list(stack),) for stack in STACKS]
+    mine = list(map(_paths, _outcomes(answer, asked)))
+    return bool(mine) and mine == list(map(_paths, _outcomes(truth, asked)))
+
+
+# -- 6: the proof ---------------------------------------------------------------------------
+
+
+def _listing(lab: Lab, end: str = "\n") -> Digest:
+    return Digest.of(("\n".join(sorted(sample(lab, NAME).overlay.paths)) + end).encode())
+
+
+def _merged(lab: Lab, **rules: bool) -> Digest:
+    return Digest.of(("\n".join(merge(_layers(lab), **rules)) + "\n").encode())
+
+
+_OPEN = """import io, tarfile
+
+def merge(layers):
+    tree = set()
+    for layer in layers:
+        names = tarfile.open(fileobj=io.BytesIO(layer)).getnames()
+        for name in names:
+            folder, _, last = name.rpartition("/")
+            if last == ".wh..wh..opq":
+                tree = {p for p in tree if not p.startswith(folder + "/")}
+            elif last.startswith(".wh."):
+                gone = (folder + "/" + last[4:]).lstrip("/")
+                tree = {p for p in tree if not (p + "/").startswith(gone + "/")}
+        tree |= {n for n in names if not n.rpartition("/")[2].startswith(".wh.")}
+    return sorted(tree)
+"""
+_FETCH = """scope = f"repository:{PATH}:pull"
+token = lab.http.get(lab.url + "/token", params={"scope": scope}).json()["token"]
+bearer = {"Authorization": "Bearer " + token}
+home = f"{lab.url}/v2/{PATH}"
+index = lab.http.get(home + "/manifests/v2", headers=bearer).json()
+mine = next(m for m in index["manifests"] if m["platform"]["architecture"] == "amd64")
+raw = lab.http.get(home + "/manifests/" + mine["digest"], headers=bearer).content
+""".replace("{PATH}", PATH).replace('f"repository', '"repository')
+_BLOBS = """import json
+
+urls = [home + "/blobs/" + layer["digest"] for layer in json.loads(raw)["layers"]]
+layers = [lab.http.get(url, headers=bearer).content for url in urls]
+"""
+
+EXERCISES: Final = (
+    Exercise(
+        key="capstone-1",
+        task=(
+            f"**Step 1: a token.** Get one that is good for pulling from `{PATH}`. "
+            "The answer is the token, a text."
+        ),
+        expects="a token, which is a text of letters and digits",
+        types=str,
+        passes=_is_token,
+        because="The registry will let this one in, for this repository.",
+        hints=(
+            "The address is `lab.url` and `/token`; say in the parameter `scope` what it is for.",
+            f"The scope is `repository:{PATH}:pull`.",
+            'The answer is JSON, with the token under `"token"`.',
+        ),
+        solution=(
+            f'scope = "repository:{PATH}:pull"\n'
+            'said = lab.http.get(lab.url + "/token", params={"scope": scope}).json()\n'
+            'answer = said["token"]'
+        ),
+        mistakes=(
+            Mistake(
+                _token,
+                "That is all that the registry said. The token is in it.",
+                fits=lambda answer, lab: isinstance(answer, dict) and "token" in answer,
+            ),
+            Mistake(
+                lambda lab: f"Bearer {_token(lab)['token']}",
+                "That is the header already. The token is what comes after `Bearer`.",
+                fits=_begins("Bearer "),
+            ),
+            Mistake(
+                lambda lab: _token(lab, "library/alpine")["token"],
+                "That is a good token, for another repository or for no pull.",
+                fits=_of_another,
+            ),
+        ),
+    ),
+    Exercise(
+        key="capstone-2",
+        task=(
+            f"**Step 2: the manifest.** Fetch the manifest of `{NAME}` for `linux/amd64`. "
+            "The answer is its bytes, as they came."
+        ),
+        expects="bytes",
+        types=bytes,
+        truth=_manifest_of,
+        same=_same_bytes,
+        because="Their digest is the one in the index: nobody changed a byte on the way.",
+        hints=(
+            "What has the tag is an index. Which of its entries is yours?",
+            "Ask again at `/manifests/`, with the digest of that entry in the place of the tag.",
+            "`.content` has the bytes of an answer; `.json()` has what they mean.",
+        ),
+        solution=_FETCH + "answer = raw",
+        mistakes=(
+            Mistake(_index, "That is the index, the list of platforms. Go one step further."),
+            Mistake(
+                lambda lab: _manifest_of(lab, other=True),
+                "That is the manifest of another platform.",
+            ),
+            Mistake(
+                lambda lab: sample(lab, NAME).config.raw,
+                "That is the config. The manifest names it.",
+            ),
+            Mistake(
+                lambda lab: _manifest_of(lab).decode(),
+                "That is text. A digest is of bytes: take `.content`.",
+                fits=lambda answer, lab: isinstance(answer, str | dict),
+            ),
+        ),
+    ),
+    Exercise(
+        key="capstone-3",
+        task=(
+            "**Step 3: a check.** Write a function `intact(data, digest)` that says whether "
+            "`data`, some bytes, have the digest `digest`, a text such as `sha256:e3b0...`. "
+            "The answer is the function itself."
+        ),
+        expects="a function of two arguments",
+        truth=lambda lab: intact,
+        same=_judges,
+        because="It takes what is whole and refuses the rest. No pull should do with less.",
+        hints=(
+            "`hashlib.sha256(data).hexdigest()` gives the digits.",
+            "The digest that you compare with begins with `sha256:`.",
+            "Compare all of it. Twelve digits are for people.",
+        ),
+        solution=(
+            "import hashlib\n\n"
+            "def intact(data, digest):\n"
+            '    return "sha256:" + hashlib.sha256(data).hexdigest() == digest\n\n'
+            "answer = intact"
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: lambda data, digest: True,
+                "It takes everything, a flipped byte too.",
+            ),
+            Mistake(
+                lambda lab: lambda data, digest: Digest.of(data).hex == digest,
+                "It refuses everything. Does your side of the comparison begin with `sha256:`?",
+            ),
+            Mistake(
+                lambda lab: lambda data, digest: Digest.of(data)[:19] == digest[:19],
+                "It compares the first digits only, and was cheated by a digest with the same "
+                "beginning.",
+            ),
+        ),
+    ),
+    Exercise(
+        key="capstone-4",
+        task=(
+            "**Step 4: the layers.** Fetch every layer that your manifest names, and check it with "
+            "your function. The answer is a list of bytes, base first."
+        ),
+        expects="a list of bytes objects",
+        types=(list, tuple),
+        truth=_layers,
+        same=_same_blobs,
+        because="Every byte of the image is yours now, and checked.",
+        hints=(
+            'The manifest is JSON: `json.loads(raw)["layers"]` lists digests and sizes.',
+            "A blob is at `/v2/`, the repository, `/blobs/`, the digest.",
+            "Keep the bytes as they came, compressed, in the order of the manifest.",
+        ),
+        solution=_FETCH + _BLOBS + "answer = layers",
+        mistakes=(
+            Mistake(
+                lambda lab: _layers(lab)[::-1],
+                "All of them, and upside down: the base comes first.",
+            ),
+            Mistake(
+                lambda lab: [sample(lab, NAME).config.raw, *_layers(lab)],
+                "One too many: the config is a blob, too, and no layer.",
+            ),
+            Mistake(
+                lambda lab: [gzip.decompress(data) for data in _layers(lab)],
+                "These are unpacked. The digests in the manifest are of the bytes as they came.",
+            ),
+        ),
+    ),
+    Exercise(
+        key="capstone-5",
+        task=(
+            "**Step 5: one tree.** Write a function `merge(layers)`: it takes a list of layers as "
+            "they came, base first, and returns the paths of the one filesystem that they make, "
+            "without whiteouts and without what these hide. The answer is the function itself."
+        ),
+        expects="a function of one argument, a list of bytes",
+        truth=lambda lab: merge,
+        same=_merges,
+        because="Eight small stacks came out of it as the specification says.",
+        hints=(
+            "`tarfile.open(fileobj=io.BytesIO(layer)).getnames()` lists a layer, gzip or not.",
+            "`.wh.name` hides `name` of the layers below, with all that is below `name`.",
+            "`.wh..wh..opq` hides all that the layers below have in its directory.",
+            "A whiteout is about the layers below, never about its own: first hide, then add.",
+        ),
+        solution=_OPEN + "\nanswer = merge",
+        mistakes=(
+            Mistake(
+                lambda lab: lambda layers: merge(layers, whiteouts=False, opaques=False),
+                "It keeps the whiteouts as files, and what they should hide.",
+            ),
+            Mistake(
+                lambda lab: lambda layers: merge(layers, below=False),
+                "A directory was deleted, and what was in it is still there.",
+            ),
+            Mistake(
+                lambda lab: lambda layers: merge(layers, opaques=False),
+                "It knows `.wh.name`, but not `.wh..wh..opq`: the opaque directory.",
+            ),
+            Mistake(
+                lambda lab: lambda layers: merge(layers[-1:]),
+                "That is the top layer alone.",
+            ),
+        ),
+    ),
+    Exercise(
+        key="capstone-6",
+        task=(
+            "**Step 6: the proof.** Merge the layers of step 4, sort the paths, write each on a "
+            "line of its own (with a line break after the last, too) and compute the digest. "
+            "The answer is a text that begins with `sha256:`."
+        ),
+        expects="a digest, such as 'sha256:9bf5...'",
+        types=str,
+        truth=_listing,
+        same=same_digest,
+        because="The filesystem that you made is the one that imgkit, Docker and the kernel make.",
+        hints=(
+            r"The bytes are `('\n'.join(sorted(paths)) + '\n').encode()`.",
+            "Directories count as paths, without a slash at the end.",
+        ),
+        solution=(
+            f"import hashlib\n{_FETCH}{_BLOBS}{_OPEN}"
+            r'text = "\n".join(merge(layers)) + "\n"' + "\n"
+            'answer = "sha256:" + hashlib.sha256(text.encode()).hexdigest()'
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: _listing(lab, end=""),
+                "The line break after the last path is missing. One byte, another digest.",
+            ),
+            Mistake(
+                lambda lab: _merged(lab, below=False),
+                "Something that was in a deleted directory is still there.",
+            ),
+            Mistake(
+                lambda lab: _merged(lab, whiteouts=False),
+                "The whiteouts are in your list as if they were files.",
+            ),
+        ),
+    ),
+)
+
+QUIZ: Final = (
+    Question(
+        "Which of these did your pull have to trust?",
+        (
+            Choice(
+                "The registry, for the bytes of the layers",
+                "You checked every one of them against a digest.",
+            ),
+            Choice(
+                "The registry, for what the tag points at today",
+                "All digests hang on the first answer. Pull by digest, and it is not even that.",
+                right=True,
+            ),
+            Choice("Nobody at all", "Who told you which index has the tag?"),
+        ),
+    ),
+    Question(
+        "Why must a layer be hidden from below before its own files are added?",
+        (
+            Choice(
+                "Because a whiteout is about the layers below it, never about its own",
+                "A directory may be deleted and made anew in one layer.",
+                right=True,
+            ),
+            Choice(
+                "Because tar lists whiteouts first",
+                "A tar has any order. That is why you cannot rely on it.",
+            ),
+            Choice(
+                "Because otherwise the digest is wrong",
+                "The digest is of the archive, whatever you do with it.",
+            ),
+        ),
+    ),
+    Question(
+        "Somebody compresses a layer again, smaller. What must change?",
+        (
+            Choice(
+                "The DiffID, the config and the image ID",
+                "The archive within is the same, and so is its DiffID.",
+            ),
+            Choice(
+                "The blob's digest, so the manifest, so the index",
+                "Each names the next by digest. The config stays as it is.",
+                right=True,
+            ),
+            Choice(
+                "Nothing, as the files are the same",
+                "The files are, the bytes that travel are not.",
+            ),
+        ),
+    ),
+)
