@@ -5,8 +5,9 @@
     print(stepper.text("/app"))
 
 It shows the four directories of an overlay mount: the lower ones, which are the layers; the upper
-one, which takes the changes; work, which is empty between two calls; and merged, what a program
-sees. `ask_kernel` has Linux make the same calls on a real mount, where that is allowed.
+one, which takes the changes; work, where the kernel prepares what goes to upper (not simulated);
+and merged, what a program sees. `ask_kernel` has Linux make the same calls on a real mount, where
+that is allowed.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from imgkit.mount.inode import Inode
 from imgkit.mount.paths import Walk
 from imgkit.mount.union import Dentry, Trace
 from imgkit.mount.upper import Effect
-from imgkit.stepper.operation import OPERATIONS, Call, Operation, Taken, absolute, calls
+from imgkit.stepper.operation import OPERATIONS, Call, Operation, Taken, absolute, calls, shown
 from imgkit.tar.entry import Kind
 from imgkit.units import size
 from imgkit.walk import PREVIEW, preview
 
-__all__ = ["OPERATIONS", "UPPER", "Operation", "Row", "Stepper", "Taken"]
+__all__ = ["OPERATIONS", "UPPER", "Operation", "Row", "Stepper", "Taken", "shown"]
 
 UPPER: Final = "upper"
 GONE: Final = "nothing"
@@ -174,7 +175,7 @@ class Stepper:
             lines += ["", step.said, *_aligned(step.changes), ""]
         head = ("path", "merged", *reversed(self.names))
         rows = [(row.path, row.merged, *row.trees) for row in self.rows(folder)]
-        return "\n".join([*lines, *_aligned([head, *rows])])
+        return shown("\n".join([*lines, *_aligned([head, *rows])]))
 
     # -- the kernel -----------------------------------------------------------------------------
 

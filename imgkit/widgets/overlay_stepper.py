@@ -1,0 +1,189 @@
+"""OverlayStepper: change files in a container, one step at a time, and watch every directory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any, Final
+
+import ipywidgets
+
+from imgkit.container import Container
+from imgkit.legend import LEGEND
+from imgkit.mount import Mount
+from imgkit.stepper import GONE, OPERATIONS, Stepper, Taken, shown
+from imgkit.widgets.style import CSS, told
+
+LOOK: Final = f"""<style>
+.imgkit-trees {{ overflow-x: auto; margin: 4px 0; }}
+.imgkit-trees td, .imgkit-trees th {{ padding: 2px 12px 2px 8px !important;
+  border-left: 3px solid transparent; }}
+.imgkit-trees .upper {{ border-left-color: {LEGEND["upper layer"].colour}; }}
+.imgkit-trees .layer {{ border-left-color: {LEGEND["layer"].colour}; }}
+.imgkit-trees .whiteout {{ border-left: 3px dashed {LEGEND["whiteout"].colour}; }}
+.imgkit-trees .merged {{ font-weight: 600; }}
+.imgkit-trees .gone {{ font-weight: 400; font-style: italic; }}
+</style>"""
+
+_MORE: Final = {"": "Nothing", "text": "Text", "new path": "New path", "mode": "Mode"}
+_WORK: Final = "work: empty again. A copy is made there first, and moved to upper when it is whole."
+
+
+class OverlayStepper:
+    """A view of one `Stepper`: choose what to do to which path, and press the button."""
+
+    def __init__(
+        self, on: Stepper | Container | Mount, path: str = "/etc/motd", folder: str = ""
+    ) -> None:
+        self.stepper = on if isinstance(on, Stepper) else Stepper(on)
+        self.operation = ipywidgets.Dropdown(
+            options=list(OPERATIONS), **_labelled("270px"), description="Do"
+        )
+        self.path = ipywidgets.Text(path, **_labelled("560px"), description="to path")
+        self.more = ipywidgets.Text("", **_labelled("560px"))
+        for field in (self.path, self.more):
+            field.add_class("imgkit-mono")
+        self.folder = ipywidgets.Dropdown(**_labelled("560px"), description="Show")
+        self.go = _button("Do it", "Do this one step", self._go, "primary")
+        self.again = _button("Start again", "Upper is as it was at first", self._again)
+        self.kernel = _button("Ask Linux", "The same steps on a real mount", self._ask)
+        self.view = ipywidgets.HTML()
+        self.trees = ipywidgets.HTML()
+        rows = (
+            [self.operation, self.path],
+            [self.more],
+            [self.go, self.again, self.kernel],
+            [self.view],
+            [self.folder],
+            [self.trees],
+        )
+        self.box = ipywidgets.VBox([ipywidgets.HBox(row) for row in rows])
+        self._linux = ""
+        self.operation.observe(self._chose, "value")
+        self._chose()
+        self._show(folder or _parent(path))
+        self.folder.observe(self._draw, "value")
+
+    def step(self, operation: str, path: str, more: str = "") -> Taken:
+        """Fill in the fields, press the button, and give what came of it."""
+        self.operation.value, self.path.value = operation, path
+        self.more.value = more
+        self.go.click()
+        return self.stepper.taken[-1]
+
+    def __repr__(self) -> str:
+        linux = [self._linux] if self._linux else []
+        return "\n".join([self.stepper.text(self.folder.value or "/"), *linux])
+
+    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
+        bundle = self.box._repr_mimebundle_(**more) or {}
+        return {**bundle, "text/plain": repr(self)}
+
+    # -- what was clicked -----------------------------------------------------------------------
+
+    def _chose(self, *_: object) -> None:
+        needed = OPERATIONS[self.operation.value].more
+        self.more.description = _MORE[needed]
+        self.more.layout.display = "" if needed else "none"
+
+    def _go(self, *_: object) -> None:
+        path, more = self.path.value, self.more.value
+        self.stepper.take(self.operation.value, path, more)
+        self._show(_parent(path))
+
+    def _again(self, *_: object) -> None:
+        self.stepper.reset()
+        self._show(self.folder.value)
+
+    def _ask(self, *_: object) -> None:
+        self._linux = self.stepper.ask_kernel()
+        self._draw()
+
+    def _show(self, folder: str) -> None:
+        """Afterwards the step and the directory it was in are shown, if that is one."""
+        folders = self.stepper.folders
+        while folder not in folders:
+            folder = _parent(folder)
+        self._linux = ""
+        self.folder.options = folders
+        self.folder.value = folder
+        self._draw()
+
+    def _draw(self, *_: object) -> None:
+        self.view.value = page(self.stepper, self._linux)
+        self.trees.value = table(self.stepper, self.folder.value or "/")
+
+
+def page(stepper: Stepper, linux: str = "") -> str:
+    """The steps that were taken, how the last one was looked up, and what it changed."""
+    if not stepper.taken:
+        count = len(stepper.mount.lowers)
+        body = told(f"No step yet. {count} lower directories lie under one upper, which is empty.")
+        return f'{CSS}{LOOK}<div class="imgkit">{body}</div>'
+    last = stepper.taken[-1]
+    lines = "\n".join(f"{n}  $ {step.line}" for n, step in enumerate(stepper.taken, 1))
+    answer = f"\n{last.answer.rstrip()}" if last.answer else ""
+    asked = _rows(("Asked", "for", "It has", "So"), stepper.answers(last.trace))
+    changed = _rows(("In upper", "Path", "Why"), last.changes)
+    look = "refused" if last.error else "kept" if last.effects else "none"
+    sections = [
+        f'<pre tabindex="0" aria-label="Steps so far">{_safe(lines + answer)}</pre>',
+        told(shown(f"{last.said} {linux}".rstrip()), look),
+        f"<h4>Who was asked for the path, before the step</h4>{asked}" if last.trace else "",
+        f"<h4>What it did to upper</h4>{changed}" if last.effects else "",
+    ]
+    return f'{CSS}{LOOK}<div class="imgkit">{"".join(sections)}</div>'
+
+
+def table(stepper: Stepper, folder: str) -> str:
+    """What merged shows in a directory, and what upper and each lower have there."""
+    names = ("Path", "merged", *reversed(stepper.names))
+    head = "".join(f'<th scope="col">{_safe(name)}</th>' for name in names)
+    body = "".join(
+        f'<tr><th scope="row"><code>{_safe(row.path)}</code></th>'
+        f'<td class="merged{" gone" * (row.merged == GONE)}">{_safe(row.merged)}</td>'
+        + "".join(_cell(text, is_upper=not n) for n, text in enumerate(row.trees))
+        + "</tr>"
+        for row in stepper.rows(folder)
+    )
+    return (
+        f'<div class="imgkit"><div class="imgkit-trees" tabindex="0" role="region" '
+        f'aria-label="All directories"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>{_WORK}</div>"
+    )
+
+
+def _cell(text: str, *, is_upper: bool) -> str:
+    kind = "whiteout" if text == "whiteout" else "upper" if is_upper else "layer"
+    return f'<td class="{kind}">{_safe(text)}</td>' if text else "<td></td>"
+
+
+def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows as a table, which can be scrolled where it is long."""
+    heads = "".join(f'<th scope="col">{_safe(text)}</th>' for text in head)
+    body = "".join(f"<tr>{''.join(f'<td>{_safe(text)}</td>' for text in row)}</tr>" for row in rows)
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{_safe(head[0])}">'
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _safe(text: str) -> str:
+    return escape(shown(text))
+
+
+def _parent(path: str) -> str:
+    return f"/{path.strip('/')}".rpartition("/")[0] or "/"
+
+
+def _labelled(width: str) -> dict[str, Any]:
+    return {
+        "layout": ipywidgets.Layout(width=width),
+        "style": {"description_width": "72px"},
+    }
+
+
+def _button(text: str, says: str, do: Any, style: str = "") -> ipywidgets.Button:
+    made = ipywidgets.Button(description=text, tooltip=says, button_style=style)
+    made.on_click(do)
+    return made
