@@ -29,6 +29,7 @@ PACKAGES: Final = {
     "docker": "docker.io",
     "dockerd": "docker.io",
     "dot": "graphviz",
+    "nginx": "nginx-light",
 }
 """Debian's package of a peer, where its name is not the program's."""
 

@@ -87,9 +87,14 @@ def unreachable(host: str, error: Exception) -> Unreachable:
     """The error for a host that did not answer; its fact `found` tells whether it was reached."""
     chain = list(_causes(error))
     lost = (ConnectTimeout, SSLError, NewConnectionError)
+    advice = (
+        "Check the name and the network; without --live, the embedded registry answers and no "
+        "network is needed."
+    )
+    if "CERTIFICATE_VERIFY_FAILED" in reason(error):
+        advice = "REQUESTS_CA_BUNDLE names the file of a certificate authority of your own."
     return Unreachable(
-        f"{host} cannot be reached: {reason(error)}. Check the name and the network; without "
-        "--live, the embedded registry answers and no network is needed.",
+        f"{host} cannot be reached: {reason(error)}. {advice}",
         status=None,
         code=None,
         url=None,
