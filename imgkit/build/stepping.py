@@ -66,7 +66,7 @@ def carry_out(shop: Workshop, progress: Progress, step: Instruction) -> Outcome:
             progress.draft, progress.trees = found, None
             return Outcome(job.told, True, len(found.layers) > len(before.layers))
     progress.busted = True
-    container = Digest.of(key.encode()).short
+    container = Digest.of(f"{key} {shop.options.clock()}".encode()).short
     if not job.quiet:
         shop.say(f" ---> Running in {container}")
     tar, screen = _change(shop, progress, job, container)

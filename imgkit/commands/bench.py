@@ -18,13 +18,14 @@ from imgkit.client import Client
 from imgkit.client.credentials import Credentials
 from imgkit.container.containers import Containers
 from imgkit.container.terminal import Terminal
-from imgkit.errors import ImgkitError
+from imgkit.errors import ImgkitError, InvalidReference
 from imgkit.image import JOBS, Progress, Source
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import Store
 
 FAILED: Final = 1
+DAEMON: Final = "Error response from daemon: "
 USAGE: Final = 2
 CLASSIC: Final = "classic"
 CONTAINERD: Final = "containerd"
@@ -45,7 +46,17 @@ class Refused(ImgkitError):
 
 def daemon(sentence: str, status: int = FAILED) -> Refused:
     """The refusal that Docker's engine, not its command line, would give."""
-    return Refused(f"Error response from daemon: {sentence}", status=status)
+    return Refused(f"{DAEMON}{sentence}", status=status)
+
+
+def misnamed(error: InvalidReference) -> str:
+    """Why a text is no name of an image, in Docker's words."""
+    if error.reason != "uppercase":
+        return "invalid reference format"
+    first, slash, rest = str(error.text).partition("/")
+    path = rest if slash and set(first) & set(".:") else error.text
+    path = path if "/" in path else f"library/{path}"
+    return f"invalid reference format: repository name ({path}) must be lowercase"
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Final
 
 from imgkit.build import Builder, Files
 from imgkit.build import Options as How
-from imgkit.commands.bench import FAILED, Bench, Refused
+from imgkit.commands.bench import FAILED, Bench, Refused, misnamed
 from imgkit.commands.pulling import pull
 from imgkit.commands.running import not_started
 from imgkit.commands.verb import Flag, Options, Verb
@@ -116,7 +116,7 @@ def _check(bench: Bench, options: Options, tag: str) -> None:
             return
         reason = "a digest is what an image has, and cannot be given"
     except InvalidReference as error:
-        reason = str(error)
+        reason = misnamed(error)
     raise Refused(
         f'invalid argument "{tag}" for "-t, --tag" flag: {reason}\n\n'
         f"Usage:  {bench.prog} {options.called} {USAGE}\n\n"

@@ -7,12 +7,12 @@ from typing import Final
 
 from imgkit import units
 from imgkit.build.effects import changed
-from imgkit.commands.bench import FAILED, Bench, Refused, daemon
+from imgkit.commands.bench import FAILED, Bench, Refused, daemon, misnamed
 from imgkit.commands.running import say
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container import Container
 from imgkit.container.record import CREATED, EXITED
-from imgkit.errors import BuildFailed, ContainerError, InvalidDockerfile
+from imgkit.errors import BuildFailed, ContainerError, InvalidDockerfile, InvalidReference
 from imgkit.reference import Reference
 
 # -- each of several ------------------------------------------------------------------------------
@@ -95,7 +95,10 @@ def _diff(bench: Bench, options: Options) -> int:
 
 def _commit(bench: Bench, options: Options) -> int:
     container = bench.containers.get(options.words[0])
-    name = Reference.parse(options.words[1]).with_default_tag() if options.words[1:] else None
+    try:
+        name = Reference.parse(options.words[1]).with_default_tag() if options.words[1:] else None
+    except InvalidReference as error:
+        raise Refused(misnamed(error)) from error
     settings = {**container.image.config.settings, **container.settings}
     try:
         changes = changed(settings, options.values("change"))

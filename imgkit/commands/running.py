@@ -13,12 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from imgkit.commands.bench import Bench, Refused, daemon
+from imgkit.commands.bench import DAEMON, Bench, Refused, daemon, misnamed
 from imgkit.commands.pulling import pull
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container import Container
 from imgkit.container.terminal import Terminal, plain
-from imgkit.errors import CannotRun, ContainerError, ExecFailed, ImgkitError, NotFound
+from imgkit.errors import (
+    CannotRun,
+    ContainerError,
+    ExecFailed,
+    ImgkitError,
+    InvalidReference,
+    NotFound,
+)
 from imgkit.image import Image
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
@@ -46,8 +53,13 @@ def _run(bench: Bench, options: Options) -> int:
         return _started(bench, container, options)
     except ExecFailed as error:
         raise _failed(bench, options, not_started(str(error)), _status(error)) from error
-    except (CannotRun, Refused):
-        raise
+    except InvalidReference as error:
+        raise Refused(_advised(bench, options, misnamed(error)), status=REFUSED) from error
+    except Refused as error:
+        sentence = str(error).removeprefix(DAEMON)
+        if sentence == str(error):
+            raise
+        raise _failed(bench, options, sentence, REFUSED) from error
     except ImgkitError as error:
         raise _failed(bench, options, str(error), REFUSED) from error
 
@@ -62,17 +74,21 @@ def _create(bench: Bench, options: Options) -> int:
         bench.say(_made(bench, options).id)
     except Refused:
         raise
+    except InvalidReference as error:
+        raise Refused(misnamed(error)) from error
     except ImgkitError as error:
         raise daemon(str(error)) from error
     return 0
 
 
 def _failed(bench: Bench, options: Options, sentence: str, status: int) -> Refused:
-    return Refused(
-        f"{bench.prog}: Error response from daemon: {sentence}\n\n"
-        f"Run '{bench.prog} {options.called} --help' for more information",
-        status=status,
-    )
+    return Refused(_advised(bench, options, f"{DAEMON}{sentence}"), status=status)
+
+
+def _advised(bench: Bench, options: Options, sentence: str) -> str:
+    """What the command line says around it."""
+    advice = f"Run '{bench.prog} {options.called} --help' for more information"
+    return f"{bench.prog}: {sentence}\n\n{advice}"
 
 
 def _started(bench: Bench, container: Container, options: Options) -> int:
@@ -134,6 +150,7 @@ def _made(bench: Bench, options: Options) -> Container:
         interactive=any(both) if options.on("detach") else all(both),
         labels=dict(_pair(text) for text in options.values("label")),
         fleeting=options.on("rm"),
+        hostname=options.value("hostname"),
         asked=asked,
     )
 
@@ -176,11 +193,8 @@ def _environment(bench: Bench, options: Options) -> list[str]:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is no text"
-            raise Refused(
-                f"{bench.prog}: open {path}: {why.lower()}\n\n"
-                f"Run '{bench.prog} {options.called} --help' for more information",
-                status=REFUSED,
-            ) from error
+            sentence = _advised(bench, options, f"open {path}: {why.lower()}")
+            raise Refused(sentence, status=REFUSED) from error
         lines += [line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
     lines += options.values("env")
     known = [line if "=" in line else f"{line}={os.environ.get(line, '')}" for line in lines]
@@ -296,7 +310,6 @@ MACHINE: Final = (
     Flag("cpus", "Number of CPUs", value="decimal"),
     Flag("device", "Add a host device to the container", value="list"),
     Flag("gpus", "GPU devices to add to the container", value="gpu-request"),
-    Flag("hostname", "Container host name", "h", "string"),
     Flag("memory", "Memory limit", "m", "bytes"),
     Flag("mount", "Attach a filesystem mount to the container", value="mount"),
     Flag("privileged", "Give extended privileges to this container"),
@@ -312,6 +325,7 @@ _CREATE: Final = (
     *_COMMON,
     *MACHINE,
     Flag("entrypoint", "Overwrite the default ENTRYPOINT of the image", value="string"),
+    Flag("hostname", "Container host name", "h", "string"),
     Flag("label", "Set meta data on a container", "l", "list"),
     Flag("name", "Assign a name to the container", value="string"),
     Flag("net", "Connect a container to a network", value="network"),

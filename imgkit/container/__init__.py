@@ -205,7 +205,9 @@ class Container:
         pairs = dict(pair.split("=", 1) for pair in self.record.env if "=" in pair)
         who = self.record.user if user is None else user
         every = {**pairs, **(env or {})}
-        return Shell(self.mount, every, where or "/", who, hostname=self.record.short)
+        return Shell(
+            self.mount, every, where or "/", who, hostname=self.record.hostname or self.record.short
+        )
 
     def _there(self) -> None:
         if self.state == REMOVED:

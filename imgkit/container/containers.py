@@ -81,6 +81,7 @@ class Containers:
         interactive: bool = False,
         labels: Mapping[str, str] | None = None,
         fleeting: bool = False,
+        hostname: str = "",
         asked: str = "",
     ) -> Container:
         """A new container, not yet started. What is not given comes from the image's config.
@@ -107,6 +108,7 @@ class Containers:
             created=moment(self.clock()),
             labels={**(settings.get("Labels") or {}), **(labels or {})},
             fleeting=fleeting,
+            hostname=hostname,
             number=1 + max((one.number for one in self.records()), default=0),
         )
         if not record.command:

@@ -45,6 +45,8 @@ class ContainerRecord:
     note: str = ""
     """Why its program is not run, if it is not."""
     labels: dict[str, str] = field(default_factory=dict)
+    hostname: str = ""
+    """What it is called, if that is not its ID."""
     number: int = 0
     """Which container of its local repository it was, counted from 1."""
     fleeting: bool = False
@@ -94,7 +96,7 @@ def init_layer(record: ContainerRecord) -> Inode:
             ".dockerenv": b"",
             "dev/pts/": b"",
             "dev/shm/": b"",
-            "etc/hostname": f"{record.short}\n".encode(),
+            "etc/hostname": f"{record.hostname or record.short}\n".encode(),
             "etc/hosts": hosts.encode(),
             "etc/mtab": symlink("/proc/mounts"),
             "etc/resolv.conf": b"",
