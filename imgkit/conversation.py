@@ -86,6 +86,10 @@ def meaning(exchange: Exchange, known: dict[str, str]) -> str:
         return "401: not without a token"
     if status in (301, 302, 303, 307, 308):
         return f"{status}: it is kept elsewhere"
+    if status == 206:
+        return f"206: the rest of {known.get(path.rpartition('/')[2], 'a blob')}{size_of}"
+    if status == 429:
+        return "429: asked too often, come back later"
     if status != 200:
         return f"{status}: refused"
     if path == "/v2/":

@@ -7,14 +7,17 @@ a `pace`, each blob is read in small pieces with a pause after each, so that eye
 from __future__ import annotations
 
 import io
+import math
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from imgkit.client import Client, Exchange
+from imgkit.client.patience import duration
 from imgkit.conversation import brief, meaning, short
 from imgkit.digest import Readable, VerifyingReader
 from imgkit.errors import ImgkitError, VerificationError
@@ -79,6 +82,8 @@ class Pull:
     copied: Copied | None = field(default=None, init=False)
     error: ImgkitError | None = field(default=None, init=False)
     known: dict[str, str] = field(default_factory=dict, init=False)
+    waiting: str = field(default="", init=False)
+    _before: int = field(default=0, init=False)
 
     def run(
         self, name: str, platform: str | None = None, *, pace: float = 0, flip: bool = False
@@ -118,6 +123,7 @@ class Pull:
     def _begin(self, name: str) -> None:
         self.rows, self.requests, self.known = [], [], {}
         self.copied = self.error = None
+        self._before = len(self.registry.log) if self.registry else 0
         self.outcome = f"Pulling {name} …"
 
     def _seen(self, manifest: Manifest) -> None:
@@ -152,19 +158,26 @@ class Pull:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Every exchange of the client is told to us, too."""
-        before = self.client.on_exchange
+        """Every exchange and every pause of the client is told to us, too."""
+        before = self.client.on_exchange, self.client.on_wait
 
         def listen(exchange: Exchange) -> None:
-            before(exchange)
+            before[0](exchange)
             self.requests.append(exchange)
+            self.waiting = ""
             self.on_change()
 
-        self.client.on_exchange = listen
+        def wait(seconds: float, why: str) -> None:
+            before[1](seconds, why)
+            self.waiting = f"Waiting {duration(math.ceil(seconds))}: {why}"
+            self.on_change()
+
+        self.client.on_exchange, self.client.on_wait = listen, wait
         try:
             yield
         finally:
-            self.client.on_exchange = before
+            self.client.on_exchange, self.client.on_wait = before
+            self.waiting = ""
 
     def progress(self, progress: Progress) -> None:
         """Take note of what happened to one blob."""
@@ -187,16 +200,40 @@ class Pull:
         self.outcome = f"{'Refused' if refused else 'Not pulled'}: {error}"
 
     def said(self) -> Sequence[tuple[str, str]]:
-        """Each request in short, and what was answered; layers in the manifest's order."""
+        """Each request in short, and what was answered; layers in the manifest's order.
+
+        With what the registry did wrong on purpose.
+        """
         order = [str(row.blob.digest) for row in self.rows]
-        log = sorted(self.requests, key=lambda e: _position(e, order))
-        return [(brief(exchange), meaning(exchange, self.known)) for exchange in log]
+        told = list(zip(self.requests, self._faults(), strict=True))
+        told.sort(key=lambda pair: _position(pair[0], order))
+        return [
+            (
+                brief(exchange),
+                meaning(exchange, self.known) + (f" (fault: {fault})" if fault else ""),
+            )
+            for exchange, fault in told
+        ]
+
+    def _faults(self) -> list[str]:
+        """For each request the fault on purpose in its answer, "" for none."""
+        log: dict[tuple[str, str], list[str]] = {}
+        for line in list(self.registry.log)[self._before :] if self.registry else ():
+            log.setdefault((line.method, line.path), []).append(line.fault)
+        found = []
+        for exchange in self.requests:
+            parts = urlsplit(exchange.url)
+            path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            faults = log.get((exchange.method, path), [])
+            found.append(faults.pop(0) if faults else "")
+        return found
 
     def __repr__(self) -> str:
         said = self.said()
         width = max((len(asked) for asked, _ in said), default=0)
         lines = [str(row) for row in self.rows]
         lines += [f"{asked:{width}}  {answer}" for asked, answer in said]
+        lines += [self.waiting] if self.waiting else []
         return "\n".join([*lines, *textwrap.wrap(self.outcome, 96, break_long_words=False)])
 
 

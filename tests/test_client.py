@@ -85,6 +85,13 @@ PASSING: list[tuple[Answer, list[float]]] = [
 ]
 
 
+@pytest.mark.parametrize("status", range(400, 600))
+def test_what_passes(status: int) -> None:
+    """These few are worth asking again; every other answer is taken as it is."""
+    passes = status in (408, 429, 499, 500, 502, 503, 504, 522)
+    assert (Patience().after(status, {}, 1) is not None) == passes
+
+
 @pytest.mark.parametrize(("answer", "pauses"), PASSING)
 def test_asked_again(answer: Answer, pauses: list[float]) -> None:
     """What passes is waited for, as long as the server says, and a second answer is taken."""
@@ -131,6 +138,16 @@ def test_a_pause_is_counted_down() -> None:
         asked.repository.tags()
         assert [seconds for seconds, _ in asked.waits] == [3, 2, 1]
         assert {why for _, why in asked.waits} == {"127.0.0.1 asks us to wait (429)"}
+
+
+def test_a_pause_says_what_is_allowed() -> None:
+    """Where the registry says how many requests it allows, so does the pause."""
+    headers = {"Retry-After": "1", "ratelimit-limit": "100;w=21600", "ratelimit-remaining": "0"}
+    with asking({TAGS: [(429, headers, b""), SOME]}) as asked:
+        asked.repository.tags()
+        assert asked.waits[0][1] == (
+            "127.0.0.1 asks us to wait (429). It allows 100 requests in 6 hours, and 0 are left."
+        )
 
 
 def test_a_pause_can_be_ended() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from images import AMD64, add_image, add_index
@@ -26,6 +27,7 @@ from imgkit.errors import (
 from imgkit.image import COMPLETE, DOWNLOADING, EXISTS, WAITING, Progress, copy, verify
 from imgkit.manifest import OCI_MANIFEST
 from imgkit.platforms import Platform
+from imgkit.pull import Pull
 from imgkit.reference import Reference
 from imgkit.server import Registry, transport
 from imgkit.server.faults import Fault
@@ -459,3 +461,36 @@ def test_a_netrc_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             ask(server.host, tmp_path)
         assert all("Authorization" not in r.headers for r in server.received)
         assert all(r.headers["Accept-Encoding"] == "identity" for r in server.received)
+
+
+# -- a pull that is watched -------------------------------------------------------------------
+
+
+def test_waits_and_faults_are_told(bench: Bench) -> None:
+    """Whoever watches hears each second of a pause, and reads what was wrong on purpose."""
+    add_image(bench.remote, "app", [BASE])
+    layer = bench.remote.image("app").manifest.layers[0]
+    bench.registry.faults += [
+        Fault("status", layer.digest, status=429, retry_after="2"),
+        Fault("drop", layer.digest, at=40),
+    ]
+    pull = Pull(bench.client, bench.local, bench.registry, Platform("linux", "amd64"))
+    heard: list[str] = []
+    pull.on_change = lambda: heard.append(pull.waiting)
+    pull.run("app")
+    assert pull.copied
+    waits = [waiting for waiting in dict.fromkeys(heard) if waiting]
+    host = urlsplit(bench.mirror).hostname
+    assert waits == [
+        f"Waiting 2 seconds: {host} asks us to wait (429)",
+        f"Waiting 1 second: {host} asks us to wait (429)",
+        f"Waiting 1 second: docker.io broke off after 40 of {layer.size} bytes",
+    ]
+    assert pull.waiting == ""
+    asked = f"GET …/blobs/sha256:{layer.digest.short}"
+    assert [answer for request, answer in pull.said() if request == asked] == [
+        "429: asked too often, come back later (fault: status)",
+        f"200: layer 1, {layer.size}B (fault: drop)",
+        f"206: the rest of layer 1, {layer.size - 40}B",
+    ]
+    assert bench.client.on_wait(1, "nobody listens any more") is None

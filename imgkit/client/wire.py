@@ -20,7 +20,7 @@ from requests.utils import get_environ_proxies
 
 from imgkit import __version__
 from imgkit.client import origins
-from imgkit.client.patience import Patience
+from imgkit.client.patience import Patience, Quota
 from imgkit.client.refusals import unreachable
 from imgkit.errors import RegistryError, Unreachable
 
@@ -109,6 +109,8 @@ class Wire:
                     return answer
                 answer.close()
                 pause, why = wanted, f"{origins.origin(answer.url)[1]} {_REASONS.get(status, '')}"
+                if allows := str(Quota.of(answer.headers)):
+                    why += f". {allows}"
             self.wait(pause, why, stopped)
 
     def wait(self, seconds: float, why: str, stopped: threading.Event | None = None) -> None:

@@ -89,7 +89,7 @@ class PullMonitor:
 
     def _changed(self) -> None:
         """Show the state of a pull under way, but not more often than eyes can follow."""
-        if self.slow.value and self._lock.acquire(blocking=False):
+        if (self.slow.value or self.pull.waiting) and self._lock.acquire(blocking=False):
             try:
                 if time.monotonic() - self._shown > EVERY:
                     self._show()
@@ -133,6 +133,8 @@ def page(pull: Pull) -> str:
         parts.append("</tbody></table>")
     kind = "kept" if pull.copied else "refused" if pull.error else "none"
     parts.append(told(pull.outcome, kind))
+    if pull.waiting:
+        parts.append(told(pull.waiting, "none"))
     if pull.requests:
         said = pull.said()
         parts.append(f"<h4>{len(said)} requests</h4><div class='scroll' tabindex='0'><table>")
