@@ -148,7 +148,7 @@ def test_layers_as_trees(name: str) -> None:
 
 
 def test_layers_make_one_tree_each() -> None:
-    """The tree of a layer has what that layer has; a hard link to a lower file brings that along."""
+    """The tree of a layer has what that layer has; a link to a lower file brings that along."""
     below, above = stack([layer_of(*BASE), layer_of(hardlink("h", "f"), file_entry(".wh.d"))])
     assert set(below.children) == {"d", "f", "real", "lnk"}
     assert {path: str(fact) for path, fact in of_tree(above).items() if path} == {

@@ -19,7 +19,7 @@ from imgkit.tar.entry import Kind
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of a mount, by the kernel's names; Docker mounts with all of them off."""
+    """Options of a mount, by the kernel's names; off, as most kernels and Docker have them."""
 
     redirect_dir: bool = False
     """Directories that are below can be renamed: what is renamed remembers its name below."""
