@@ -54,6 +54,33 @@ def test_random_sequences(kernel: Kernel) -> None:
     check()
 
 
+METACOPY: Final = Options(redirect_dir=True, metacopy=True)
+OPENED: Final[dict[str, tuple[bytes, tuple[Call, ...]]]] = {
+    "content that comes later is new": (b"1", (Call("chmod", ("f", 0o600)), Call("open", ("f",)))),
+    "no content": (b"", (Call("chmod", ("f", 0o600)), Call("open", ("f",)))),
+    "emptied": (
+        b"1",
+        (Call("chmod", ("f", 0o600)), Call("open", ("f",), {"truncate": True})),
+    ),
+    "a link, a name elsewhere": (
+        b"1",
+        (Call("link", ("f", "g")), Call("mkdir", ("d",)), Call("rename", ("g", "d/g"))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPENED)
+def test_content_left_below(kernel: Kernel, name: str) -> None:
+    """With metacopy a file gets its content, and a new time with it, when somebody writes."""
+    if kernel.rootless:
+        pytest.skip("only root may mount with metacopy")
+    content, sequence = OPENED[name]
+    pair = Pair(kernel, Stack((tree({"f": content}),), folder(), METACOPY))
+    for call in sequence:
+        pair.call(call)
+        pair.check()
+
+
 # Sequences that chance finds too seldom; mutants of the simulation lived through 2,000 others.
 RARE: Final[dict[str, tuple[bool, tuple[tuple[str, ...], ...]]]] = {
     "renamed into a directory of upper": (

@@ -82,7 +82,10 @@ class Upper(Union):
         """The same, with its content; no byte of that is copied if it is to be emptied."""
         inode = dentry.upper or self._copy_up(dentry, empty=empty)
         if inode.xattrs.pop(METACOPY, None) is not None:
-            self.note("content copied up", dentry, 0 if empty else inode.size)
+            copied = 0 if empty else inode.size
+            self.note("content copied up", dentry, copied)
+            if copied:  # Linux keeps the time when it copies all at once, not here
+                inode.mtime_ns = self.clock()
         return inode
 
     def _copy_up(self, dentry: Dentry, *, attributes: bool = False, empty: bool = False) -> Inode:
