@@ -104,5 +104,5 @@ def _one(path: str, name: str, places: Mapping[str, Digest], all_: Collection[Di
     if found is None:
         said = f"no image {name!r}" if name else f"{len(all_)} images"
         names = ", ".join(places) or "none has a name"
-        raise NotFound(f"there is {said} in {path}. Name one, after a colon: {names}.", name=name)
+        raise NotFound(f"{path} has {said}. Name one, after a colon: {names}.", name=name)
     return found

@@ -14,6 +14,7 @@ the root filesystem of an image with one layer, if the caller wants that.
 
 from __future__ import annotations
 
+import contextlib
 import io
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -63,16 +64,21 @@ class Archive:
         self._spans: dict[Digest, Span] = {}
         self._layers: dict[Span, Descriptor] = {}
         self._rootfs = rootfs
+        self._files = contextlib.ExitStack()
 
     @classmethod
     def of(cls, path: Path, *, rootfs: bool = False) -> Self:
-        """The archive in that file."""
+        """The archive in that file, which is closed with it."""
         try:
-            return cls(path.open("rb"), str(path), rootfs=rootfs)
+            file = path.open("rb")
         except OSError as error:
-            raise StoreError(
-                f"open {path}: {(error.strerror or str(error)).lower()}", path=path
-            ) from error
+            reason = (error.strerror or str(error)).lower()
+            raise StoreError(f"open {path}: {reason}", path=path) from error
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(file)
+            archive = cls(file, str(path), rootfs=rootfs)
+            archive._files = stack.pop_all()
+        return archive
 
     def __repr__(self) -> str:
         return f"<Archive of {len(self.images)} images in {self.place}>"
@@ -87,6 +93,7 @@ class Archive:
         trace: TracebackType | None,
     ) -> None:
         self.members.close()
+        self._files.close()
 
     @cached_property
     def images(self) -> tuple[Stored, ...]:

@@ -39,15 +39,20 @@ class Members:
         if _is_seekable(stream):
             stream.seek(0)
             head = b""
-        spooled = self.form or not _is_seekable(stream)
-        self._file = self._spool(_Begun(head, stream)) if spooled else stream
+        self._spooled = bool(self.form) or not _is_seekable(stream)
+        self._file = self._spool(_Begun(head, stream)) if self._spooled else stream
         self._turn = threading.Lock()
         self._entries: dict[str, Entry] = {}
-        self._scan()
+        try:
+            self._scan()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+        """Let go of the temporary file, if there is one."""
+        if self._spooled:
+            self._file.close()
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise `InvalidArchive`."""

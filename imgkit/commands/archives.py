@@ -13,7 +13,7 @@ from imgkit.archive import Archive, load, save
 from imgkit.commands.bench import Bench, Refused, daemon
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.digest import Digest
-from imgkit.errors import ImgkitError, InvalidReference, NotFound
+from imgkit.errors import ImgkitError, InvalidReference, NotFound, StoreError
 from imgkit.image import Image
 from imgkit.reference import Reference
 from imgkit.store import Store
@@ -131,9 +131,9 @@ def _archive(bench: Bench, path: str) -> Archive:
     """The archive in that file, or on standard input."""
     if path:
         try:
-            return Archive(Path(path).open("rb"), path)
-        except OSError as error:
-            raise Refused(f"open {path}: {(error.strerror or str(error)).lower()}") from None
+            return Archive.of(Path(path))
+        except StoreError as error:
+            raise Refused(str(error)) from None
     if bench.stdin is None or bench.stdin.isatty():
         raise Refused("requested load from stdin, but stdin is empty")
     return Archive(bench.stdin, "standard input")
