@@ -26,6 +26,7 @@ import requests
 from imgkit import commands, samples, server
 from imgkit.client import Client, Exchange, Repository
 from imgkit.client.credentials import Credentials
+from imgkit.container import Container
 from imgkit.errors import Unreachable
 from imgkit.image import Copied, Image, Progress, verify
 from imgkit.platforms import Platform
@@ -126,6 +127,15 @@ class Lab:
     def inspect(self, name: str) -> Text:
         """What `docker inspect` would print of an image."""
         return self._run("inspect", name)
+
+    def run(self, name: str, *command: str, called: str = "") -> Container:
+        """A new container of that image, pulled if need be: `docker run -dit IMAGE [COMMAND]`."""
+        naming = ["--name", called] if called else []
+        return self.container(self._run("run", "-dit", *naming, name, *command).splitlines()[-1])
+
+    def container(self, name: str) -> Container:
+        """A container as it is now, by name or ID."""
+        return self.bench(lambda line: None).containers.get(name)
 
     def verify(self, name: str) -> list[str]:
         """Every broken invariant of an image of the local repository."""

@@ -20,8 +20,9 @@ from imgkit import samples
 from imgkit.container import Container
 from imgkit.container.containers import ADJECTIVES, NOUNS, Containers, in_use
 from imgkit.container.record import CREATED, EXITED, REMOVED, RUNNING
-from imgkit.errors import CannotRun, ContainerError, ExecFailed, StoreError
+from imgkit.errors import CannotRun, ContainerError, ExecFailed, ImgkitError, StoreError
 from imgkit.image import Image, copy, verify
+from imgkit.lab import Lab
 from imgkit.reference import Reference
 from imgkit.store import Store
 from imgkit.unpack import unpack
@@ -419,6 +420,17 @@ def test_a_line_for_its_shell(shelf: Containers, alpine: Image) -> None:
     )
     assert container.sh("exit 3").code == 3
     assert container.diff() == [("A", "/file1")]
+
+
+def test_a_bench_runs() -> None:
+    """`Lab.run` pulls what is not there, and gives the running container; others see it, too."""
+    lab = Lab()
+    box = lab.run("alpine", called="web")
+    assert (box.state, box.name, lab.image("alpine").id) == (RUNNING, "web", box.image.id)
+    box.sh("rm /etc/motd")
+    assert lab.container("web").diff() == [("C", "/etc"), ("D", "/etc/motd")]
+    with pytest.raises(ImgkitError, match="already in use"):
+        lab.run("alpine", called="web")
 
 
 # -- a real engine -------------------------------------------------------------------------------

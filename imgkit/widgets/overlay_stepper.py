@@ -26,7 +26,10 @@ LOOK: Final = f"""<style>
 </style>"""
 
 _MORE: Final = {"": "Nothing", "text": "Text", "new path": "New path", "mode": "Mode"}
-_WORK: Final = "work: empty again. A copy is made there first, and moved to upper when it is whole."
+_WORK: Final = (
+    "There is one more directory, work: the kernel prepares a copy there, and moves it to upper "
+    "when it is whole. No program sees it."
+)
 
 
 class OverlayStepper:
