@@ -1,0 +1,145 @@
+"""One registry in the place of all others; images from registry to registry; all tags at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from images import AMD64, add_image, add_index
+from recorder import hurried
+
+from imgkit.client import Client, Exchange
+from imgkit.image import copy, verify
+from imgkit.reference import Reference
+from imgkit.server import Registry, transport
+from imgkit.store import Store
+
+HUBS = {
+    "team/app": "docker.io",
+    "docker.io/team/app": "docker.io",
+    "ghcr.io/team/app": "ghcr.io",
+    "gcr.io/team/app": "gcr.io",
+    "mcr.microsoft.com/team/app": "mcr.microsoft.com",
+}
+
+
+class Bench:
+    """Two registries, and a client that hears all that is asked."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.stores = [Store(tmp_path / name) for name in ("one", "two")]
+        self.local = Store(tmp_path / "local")
+        self.served = [transport.serve(Registry([store])) for store in self.stores]
+        self.asked: list[Exchange] = []
+        self.client = Client(patience=hurried(), on_exchange=self.asked.append)
+
+    def name(self, which: int, name: str) -> Reference:
+        return Reference.parse(f"{self.served[which].host}/{name}").with_default_tag()
+
+    def blobs(self, method: str) -> list[str]:
+        """The paths of the blobs that were asked for, by that method."""
+        return [e.url for e in self.asked if e.method == method and "/blobs/" in e.url]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.client.session.close()
+    for served in made.served:
+        served.close()
+
+
+@contextmanager
+def mirrored(tmp_path: Path) -> Iterator[tuple[Client, list[Exchange], Store]]:
+    """A client for which one registry answers for all."""
+    asked: list[Exchange] = []
+    store = Store(tmp_path / "mirror")
+    client = Client(mirror=transport.HOME, patience=hurried(), on_exchange=asked.append)
+    transport.mount(client.session, Registry([store]))
+    yield client, asked, store
+    client.session.close()
+
+
+@pytest.mark.parametrize(("text", "meant"), HUBS.items())
+def test_a_mirror_is_told_each_time(tmp_path: Path, text: str, meant: str) -> None:
+    """Every request about a repository says `ns=`, whatever it asks for (spec: "Proxying")."""
+    with mirrored(tmp_path) as (client, asked, store):
+        for name, hub in HUBS.items():
+            add_image(store, name, [{"of": hub.encode()}])
+        reference = Reference.parse(text).with_default_tag()
+        repository = client.repository(reference)
+        local = Store(tmp_path / "local")
+        copy(repository, local, reference, platform=AMD64)
+        assert local.image(text).overlay.read("of") == meant.encode()
+        assert repository.tags() == ["latest"]
+        assert repository.has(local.resolve(reference))
+        assert repository.referrers(local.resolve(reference).digest) == []
+        add_image(local, f"{text}:mine", [{"mine": b"1"}])
+        mine = reference.with_tag("mine")
+        copy(local, repository, mine)
+        repository.delete(mine)
+    about = [e.url for e in asked if urlsplit(e.url).path not in ("/v2/", "/token")]
+    assert {e.method for e in asked} == {"GET", "HEAD", "POST", "PUT", "DELETE"}
+    assert [url for url in about if parse_qs(urlsplit(url).query).get("ns") != [meant]] == []
+
+
+def test_a_registry_that_is_asked_itself_is_told_nothing(bench: Bench) -> None:
+    """Without a mirror there is no `ns=`."""
+    add_image(bench.stores[0], "app")
+    bench.client.mirror = transport.HOME
+    copy(bench.client.repository(bench.name(0, "app")), bench.local, bench.name(0, "app"))
+    assert [e.url for e in bench.asked if "ns=" in e.url] == []
+
+
+def test_from_registry_to_registry(bench: Bench) -> None:
+    """A copy needs no local repository: the same digest is then in the other registry."""
+    index = add_index(bench.stores[0], "multi", [AMD64])
+    source, target = bench.name(0, "multi"), bench.name(1, "team/copy")
+    done = copy(bench.client.repository(source), bench.client.repository(target), target)
+    assert done.target.digest == index.digest
+    assert bench.client.repository(target).resolve(target).digest == index.digest
+    copy(bench.client.repository(target), bench.local, target, platform=AMD64)
+    assert verify(bench.local.image(str(target))) == []
+
+
+def test_within_a_registry(bench: Bench) -> None:
+    """From one repository to another of a registry, layers are mounted: no byte of them travels."""
+    made = add_image(bench.stores[0], "team/app", [{"a": b"1" * 9999}, {"b": b"2" * 9999}])
+    source, target = bench.name(0, "team/app"), bench.name(0, "team/copy")
+    repository = bench.client.repository(target)
+    repository.siblings = (source.path,)
+    config = bench.stores[0].image("team/app").manifest.config
+    copy(bench.client.repository(source), repository, target)
+    assert repository.resolve(target).digest == made.digest
+    assert [url for url in bench.blobs("GET") if config.digest not in url] == []
+    assert bench.blobs("PUT") == bench.blobs("PATCH") == []
+    assert len(bench.blobs("POST")) == 3
+
+
+def test_a_stream_from_a_registry_is_rewound(bench: Bench) -> None:
+    """A blob that comes from another registry can be sent once more, too."""
+    add_image(bench.stores[0], "app")
+    layer = bench.stores[0].image("app").manifest.layers[0]
+    with bench.client.repository(bench.name(0, "app")).open(layer) as stream:
+        assert stream.read(10)
+        assert stream.rewind()
+        bench.client.repository(bench.name(1, "app")).put(layer, stream)
+    assert bench.stores[1].has(layer)
+    assert len(bench.blobs("GET")) == 2
+
+
+def test_all_tags(bench: Bench) -> None:
+    """All tags of a repository, whose list comes in pages, one copy each; layers come once."""
+    tags = [f"v{n:03}" for n in range(130)]
+    made = add_image(bench.stores[0], "app:v000", [{"a": b"1" * 9999}])
+    for tag in tags:
+        bench.stores[0].name(Reference.parse(f"app:{tag}"), made, None)
+    repository = bench.client.repository(bench.name(0, "app"))
+    for tag in repository.tags():
+        copy(repository, bench.local, bench.name(0, f"app:{tag}"))
+    assert len(bench.blobs("GET")) == 2
+    assert sorted(str(r.name).rpartition(":")[2] for r in bench.local.records()) == tags
