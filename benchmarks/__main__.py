@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from benchmarks import serving
 from benchmarks.overlay import measure_overlay
 from benchmarks.registry import registry
 from imgkit import tar
@@ -35,6 +36,7 @@ def main() -> None:
     """Every measurement that the programs on this machine allow."""
     measure_import()
     measure_overlay()
+    serving.main()
     missing = [name for name in ("skopeo", "docker-registry") if shutil.which(name) is None]
     if missing:
         print(f"pull: not measured, {' and '.join(missing)} not installed")
