@@ -10,7 +10,10 @@ import pytest
 import requests
 from asker import LAYER, REDIS, Asker, codes, fill
 
+from imgkit.client import Client
 from imgkit.digest import Digest
+from imgkit.manifest import OCI_LAYER, Descriptor
+from imgkit.reference import Reference
 from imgkit.server import Registry
 from imgkit.server.faults import Fault
 from imgkit.server.transport import HOME, mount, serve
@@ -100,11 +103,28 @@ def test_a_flipped_bit(asker: Asker, at: int | None) -> None:
 
 
 def test_a_wrong_length(asker: Asker) -> None:
-    """One byte less is announced, and comes."""
+    """One byte less is announced, and comes; the connection ends as if that were all."""
     asker.registry.faults.append(Fault("length"))
     answer = asker.get(BLOB)
     assert answer.headers["Content-Length"] == str(len(LAYER) - 1)
     assert answer.content == LAYER[:-1]
+    assert [exchange.fault for exchange in asker.registry.log] == ["length"]
+    assert asker.get(BLOB).content == LAYER
+
+
+def test_a_wrong_length_is_noticed(tmp_path: Path) -> None:
+    """Our client trusts the descriptor, not the header: it asks for the byte that is missing."""
+    store = Store(tmp_path)
+    fill(store, "redis:7")
+    registry = Registry([store], auth=False)
+    registry.faults.append(Fault("length", "/blobs/"))
+    with serve(registry) as served:
+        client = Client()
+        remote = client.repository(Reference.parse(f"{served.host}/library/redis:7"))
+        assert remote.open(Descriptor.of(LAYER, OCI_LAYER)).read() == LAYER
+        client.session.close()
+    blobs = [e for e in registry.log if "/blobs/" in e.path]
+    assert [(e.fault, e.status) for e in blobs] == [("length", 200), ("", 206)]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -1,7 +1,7 @@
 """Faults on purpose: what a registry does when a lesson, or a test, wants to see it go wrong.
 
 flip       one bit is another one               truncate   the body ends early, under its length
-length     one byte less is announced           digest     Docker-Content-Digest is another one
+length     the last byte is not announced       digest     Docker-Content-Digest is another one
 slow       `rate` bytes each second             stall      silence of `seconds`, then the rest
 drop       the connection breaks                status     `status` is the answer
 expired    the token is no longer good          redirect   the bytes are elsewhere, at `to`
@@ -60,11 +60,11 @@ class Fault:
         size = response.content_length or 0
         if self.what == "digest":
             response.headers["Docker-Content-Digest"] = Digest.of(b"something else")
-        elif self.what == "length":
-            response.content_length = max(size - 1, 0)
         else:
             response.call_on_close(getattr(response.response, "close", lambda: None))
             at = size // 2 if self.at is None else self.at
+            if self.what == "length":
+                response.content_length = at = max(size - 1, 0)
             response.response = self._body()(response.iter_encoded(), at)
             response.direct_passthrough = False
         return response
@@ -79,6 +79,7 @@ class Fault:
         bodies = {
             "flip": _flip,
             "truncate": _cut,
+            "length": _cut,
             "slow": lambda body, _: _slow(body, self.rate),
             "stall": lambda body, at: _stall(body, at, self.seconds),
             "drop": _drop,
