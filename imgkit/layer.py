@@ -12,6 +12,7 @@ Whiteouts are about the layers below, never about their own layer, wherever in t
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -83,6 +84,12 @@ class Layer:
     def unpacked_size(self) -> int:
         """Bytes of all files in it, uncompressed."""
         return sum(entry.size for entry in self.changes)
+
+    @property
+    def stored_size(self) -> int:
+        """Bytes that Docker counts for it on overlay2: of its files, and of its symlinks' texts."""
+        links = (entry.link for entry in self.changes if entry.kind is Kind.SYMLINK)
+        return self.unpacked_size + sum(len(os.fsencode(link)) for link in links)
 
     @property
     def entries(self) -> tuple[Entry, ...]:

@@ -195,14 +195,14 @@ class Store:
         return VerifyingReader(stream, descriptor.digest, descriptor.size, "blob on disk", advice)
 
     def unpacked_size(self, image: Image) -> int:
-        """Bytes of all files in all layers; each layer is read once, then remembered."""
+        """Bytes that Docker counts for all layers; each is read once, then remembered."""
         return sum(self._layer_size(layer) for layer in image.layers)
 
     def _layer_size(self, layer: Layer) -> int:
-        path = self.home / "sizes" / layer.digest.hex
+        path = self.home / "stored-sizes" / layer.digest.hex
         with contextlib.suppress(OSError, ValueError):
             return int(path.read_text("ascii"))
-        size = layer.unpacked_size
+        size = layer.stored_size
         if not self.read_only:
             with Ingest(self, None) as file:
                 file.write(str(size).encode())
