@@ -236,3 +236,20 @@ def test_metacopy_needs_redirects() -> None:
     with pytest.raises(OSError, match="metacopy") as caught:
         Mount([], options=Options(metacopy=True))
     assert caught.value.errno == errno.EINVAL
+
+
+def test_a_tree_is_shown_in_lines() -> None:
+    """A tree's repr is a list of its paths; whiteouts and opaque directories are said to be so."""
+    mount = Mount([tree({"a/f": b"12345", "b/": b""})])
+    assert repr(mount.upper) == "(an empty directory)"
+    mount.unlink("/a/f")
+    mount.rmdir("/b")
+    mount.mkdir("/b")
+    mount.write("/b/new", b"123")
+    assert repr(mount.upper).splitlines() == [
+        "/a      directory",
+        "/a/f    whiteout",
+        "/b      directory, opaque",
+        "/b/new  file 0644 3B",
+    ]
+    assert repr(mount.lowers[0].children["a"].children["f"]) == "file 0644 5B"

@@ -26,7 +26,7 @@ METACOPY: Final = MARKS + "metacopy"
 WHITEOUT: Final = MARKS + "whiteout"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Inode:
     """One file, directory, symlink or device, without its names.
 
@@ -48,6 +48,19 @@ class Inode:
     children: dict[str, Inode] = field(default_factory=dict)
     names: int = 0
     indexed: int | None = None
+
+    def __repr__(self) -> str:
+        """What it is; of a directory all that is below, a line each."""
+        if not self.is_dir:
+            return "whiteout" if self.is_whiteout else f"{self.kind} {self.mode:04o} {self.size}B"
+        names = dict(self.walk())
+        width = max(map(len, names), default=0)
+        told = (
+            f"/{path.ljust(width)}  "
+            + (f"directory{', opaque' * child.is_opaque}" if child.is_dir else repr(child))
+            for path, child in names.items()
+        )
+        return "\n".join(told) or "(an empty directory)"
 
     @property
     def is_dir(self) -> bool:
