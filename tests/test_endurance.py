@@ -7,20 +7,27 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from queue import Queue
 from threading import Event
 from typing import Final
 
 import pytest
-from images import add_image
+from images import AMD64, add_image
 from recorder import Request, answering
 
 from imgkit import ingest
+from imgkit.client import Client
 from imgkit.digest import Digest
-from imgkit.image import verify
+from imgkit.errors import DigestMismatch, ImgkitError, Stopped
+from imgkit.image import copy, verify
+from imgkit.manifest import OCI_LAYER, Descriptor
+from imgkit.reference import Reference
 from imgkit.server import Registry, transport
 from imgkit.server.faults import Fault
 from imgkit.store import Ingest, Store
@@ -223,6 +230,52 @@ def test_ctrl_c_while_nobody_answers(tmp_path: Path, bench: Bench) -> None:
         over.set()
     assert process.returncode == 130
     assert Store(bench.home).records() == []
+
+
+@pytest.mark.parametrize("fault", SILENCES.values(), ids=SILENCES)
+def test_a_failure_ends_the_others(bench: Bench, fault: Fault) -> None:
+    """When one layer is false, the others are given up wherever they are; no thread is left."""
+    image = bench.remote.image("app")
+    false, *others = (layer.digest for layer in image.manifest.layers)
+    bench.registry.faults += [replace(fault, match=digest) for digest in others]
+    bench.registry.faults.append(Fault("flip", false, at=399_000))
+    client = Client()
+    name = Reference.parse(f"{bench.host}/app:latest")
+    with pytest.raises(DigestMismatch):
+        copy(client.repository(name), Store(bench.home), name, platform=AMD64)
+    until(lambda: not any("_work" in thread.name for thread in threading.enumerate()))
+    client.session.close()
+    assert bench.whole() == {image.manifest.config.digest}
+
+
+def test_a_pause_ends_at_once() -> None:
+    """Who waits in another thread for a busy server is told to stop, and does."""
+    blob = Descriptor.of(BLOB, OCI_LAYER)
+    waits: Queue[float] = Queue()
+    errors: list[Exception] = []
+    answers = {
+        "/v2/": (200, {}, b""),
+        f"/v2/app/blobs/{blob.digest}": (503, {"Retry-After": "50"}, b""),
+    }
+    with answering(answers) as server:  # type: ignore[arg-type]
+        client = Client(on_wait=lambda seconds, why: waits.put(seconds))
+        stream = client.repository(Reference.parse(f"{server.host}/app")).open(blob)
+
+        def read() -> None:
+            try:
+                stream.read()
+            except ImgkitError as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        assert waits.get(timeout=SOON) == 50
+        stream.stop()
+        thread.join(SOON)
+        assert not thread.is_alive()
+        client.session.close()
+    assert [type(error) for error in errors] == [Stopped]
+    assert waits.empty()
 
 
 def all_end_well(processes: list[subprocess.Popen[str]]) -> None:
