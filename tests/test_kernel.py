@@ -141,3 +141,16 @@ def test_flags_of_attributes(kernel: Kernel, path: str, flags: int) -> None:
     answer = pair.call(Call("setxattr", (path, "user.a", b"new", flags)))
     assert (answer or "done") == XATTRS[path, flags]
     pair.check()
+
+
+@pytest.mark.parametrize("name", ["setxattr", "removexattr"])
+def test_attributes_of_an_indexed_link(kernel: Kernel, name: str) -> None:
+    """With index, an attribute changes in upper, and the name that was asked is not copied up."""
+    if kernel.rootless:
+        pytest.skip("only root may mount with index")
+    one = file(b"1")
+    one.xattrs["user.a"] = b"old"
+    pair = Pair(kernel, Stack((tree({"a": one, "b": one}),), folder(), Options(index=True)))
+    pair.call(Call("chmod", ("a", 0o600)))
+    pair.call(Call(name, ("b", "user.a", b"new") if name == "setxattr" else ("b", "user.a")))
+    pair.check()

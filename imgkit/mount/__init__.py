@@ -281,19 +281,27 @@ class Mount(View):
         if flags & ~(XATTR_CREATE | XATTR_REPLACE):
             fail(errno.EINVAL, path)
         self._check_xattr(path, name)
-        there = name in self.overlay.up(self._get(path, True)[0]).xattrs
+        there = name in self._change_xattr(path, "").xattrs
         if flags & XATTR_CREATE and there:
             fail(errno.EEXIST, path)
         if flags & XATTR_REPLACE and not there:
             fail(errno.ENODATA, path)
-        self._change(path, name).xattrs[name] = value
+        self._change_xattr(path, name).xattrs[name] = value
 
     @call
     def removexattr(self, path: str, name: str) -> None:
         """Take an extended attribute away."""
         if name not in self._check_xattr(path, name).xattrs:
             fail(errno.ENODATA, path)
-        del self._change(path, name).xattrs[name]
+        del self._change_xattr(path, name).xattrs[name]
+
+    def _change_xattr(self, path: str, name: str) -> Inode:
+        """The inode in upper; unlike other changes, under any name that it has there."""
+        dentry, _ = self._get(path, True)
+        inode = dentry.index or self.overlay.up(dentry)
+        if name:
+            self.overlay.note(f"{name} changed", dentry)
+        return inode
 
     def _check_xattr(self, path: str, name: str) -> Inode:
         """What is at a path, if it can have an extended attribute of that name."""
