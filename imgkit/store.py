@@ -18,7 +18,7 @@ import errno
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Self
@@ -31,6 +31,7 @@ from imgkit.errors import (
     DigestMismatch,
     ImgkitError,
     InvalidDigest,
+    InvalidReference,
     NotFound,
     StoreError,
     VerificationError,
@@ -135,8 +136,9 @@ class Store:
     def name(self, reference: Reference, manifest: Descriptor, index: Descriptor | None) -> None:
         """Afterwards the name points here; an image that loses its last name stays, dangling.
 
-        One that was dangling is not any more.
+        One that was dangling is not any more. Raises `InvalidReference` for `sha256`, the name.
         """
+        _refuse_ambiguous(reference)
         name = reference.canonical
         notes = {REF_NAME: name} | ({CHOSEN_FROM: str(index.digest)} if index else {})
         with self._changing() as entries:
@@ -164,6 +166,17 @@ class Store:
             if len(kept) == len(entries):
                 raise NotFound(f"{reference.familiar} is not in {self.home}", name=str(reference))
             entries[:] = kept
+
+    def keep_nameless(self, manifest: Descriptor) -> None:
+        """Afterwards the image is there without a name, unless it has one: dangling."""
+        with self._changing() as entries:
+            if manifest.digest not in {entry.digest for entry in entries}:
+                entries.append(replace(manifest, annotations={}))
+
+    def forget(self, manifests: Collection[Digest]) -> None:
+        """Afterwards no row is of these manifests; the blobs stay."""
+        with self._changing() as entries:
+            entries[:] = [entry for entry in entries if entry.digest not in manifests]
 
     # -- blobs ------------------------------------------------------------------------------
 
@@ -196,9 +209,10 @@ class Store:
 
     def unpacked_size(self, image: Image) -> int:
         """Bytes that Docker counts for all layers; each is read once, then remembered."""
-        return sum(self._layer_size(layer) for layer in image.layers)
+        return sum(self.layer_size(layer) for layer in image.layers)
 
-    def _layer_size(self, layer: Layer) -> int:
+    def layer_size(self, layer: Layer) -> int:
+        """Bytes that Docker counts for one layer."""
         path = self.home / "stored-sizes" / layer.digest.hex
         with contextlib.suppress(OSError, ValueError):
             return int(path.read_text("ascii"))
@@ -237,6 +251,12 @@ class Store:
         descriptor = Descriptor.of(data, media_type)
         self.put(descriptor, io.BytesIO(data))
         return descriptor
+
+    def remove(self, digest: Digest) -> None:
+        """Afterwards there is no blob of that digest."""
+        self._refuse_read_only()
+        with _disk(self.path(digest)):
+            self.path(digest).unlink(missing_ok=True)
 
     def ingest(self, algorithm: str = "sha256") -> Ingest:
         """A blob on its way in, whose digest is known only at its end."""
@@ -431,6 +451,17 @@ def _record(entry: Descriptor) -> Record:
     with contextlib.suppress(InvalidDigest):
         return Record(entry.annotations.get(REF_NAME), entry, Digest(index) if index else None)
     return Record(entry.annotations.get(REF_NAME), entry)
+
+
+def _refuse_ambiguous(reference: Reference) -> None:
+    """Raise for a name that reads like a digest or ID, as Docker does (moby, "addReference")."""
+    if reference.familiar.partition(":")[0].partition("@")[0] in ("sha256", "sha512"):
+        raise InvalidReference(
+            f"refusing to create an ambiguous tag: {reference.familiar!r} reads like a digest. "
+            "Choose another name.",
+            text=reference.familiar,
+            reason="ambiguous",
+        )
 
 
 def _nameless(entry: Descriptor) -> Descriptor:
