@@ -1,12 +1,16 @@
 """Registries that lie, leak and phish: nothing false is kept, and nobody learns a secret.
 
 Two servers: the registry, which needs a login, and an evil host, which records what it is sent.
+ROWS says for each attack that is known which test makes it, here or elsewhere.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import re
+import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +27,7 @@ from imgkit.errors import (
     ImgkitError,
     InvalidLayer,
     InvalidManifest,
+    InvalidReference,
     LimitExceeded,
     NotFound,
     RegistryError,
@@ -34,6 +39,11 @@ from imgkit.image import copy, verify
 from imgkit.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
 from imgkit.reference import Reference
 from imgkit.store import Store
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 TAR: Final = tar_of({"etc/motd": b"hello"})
 LOGIN: Final = Login("me", "hunter2")
@@ -328,6 +338,46 @@ REFUSED: list[tuple[Callable[[Bait], None], type[ImgkitError], str]] = [
 ]
 
 
+ROWS: Final = {
+    "credentials sent to foreign-layer host": "foreign_urls foreign_only",
+    "Authorization kept on cross-host redirect": "blob_elsewhere test_nothing_is_taken_along",
+    ".netrc re-applied after redirect": "test_a_netrc_is_not_read",
+    "token sent to foreign host via upload Location": "test_an_upload_elsewhere_gets_no_login",
+    "realm SSRF / credential phishing": "realm token_service_sends_on token_service_at_evil",
+    "Link header SSRF / endless pages": "test_bad_pages test_endless_pages",
+    "http downgrade": "sent_to test_not_followed",
+    "huge manifest/config/token/error body": "endless_manifest huge_config huge_token huge_error",
+    "manifest type confusion": "manifest header",
+    "duplicate or case-different JSON keys": "raw_manifest",
+    "digest used as path": "layer",
+    "manifest is not the asked digest": "another_than_asked",
+    "Docker-Content-Digest lies": "test_a_false_header_is_noted",
+    "blob shorter/longer than size": "body",
+    "trailing bytes after gzip": "test_bytes_after_the_end",
+    "wrong Content-Length / none": "body test_a_wrong_length_is_noticed",
+    "Content-Encoding: gzip on a blob": "body",
+    "gzip/zstd bomb": "test_a_bomb_comes_but_does_not_go_off",
+    "slow server, stalls": "test_a_server_that_trickles_is_given_up_on",
+    "too many / deep / cyclic index": "wide_index test_an_index_of_itself_many_times",
+    "negative descriptor size": "layer",
+    "non-matching diff_ids count": "config",
+    "rootfs.type not layers": "config",
+    "history longer/shorter than layers": "config",
+    "labels as terminal escapes": "config test_names_of_strangers_do_not_steer_the_terminal",
+    "errors as terminal escapes": "test_an_error_does_not_steer",
+    "cross-repo mount without right": "test_a_mount_opens_no_door",
+    "name/tag confusion in the local store": "test_a_name_like_a_digest",
+}
+"""For each known attack, the functions that make it: rows of the tables above, or tests."""
+
+
+def test_every_attack_is_made() -> None:
+    """No row of the list is without a function of that name."""
+    sources = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    made = set(re.findall(r"^ *def (\w+)", sources, re.MULTILINE))
+    assert {name for names in ROWS.values() for name in names.split()} <= made
+
+
 def name_of(spoil: Any) -> str:
     return getattr(spoil, "__qualname__", str(spoil)).partition(".")[0]
 
@@ -400,6 +450,43 @@ def test_a_false_header_is_noted(tmp_path: Path) -> None:
         bait.lay()
         bait.pull(Store(tmp_path / "store"), notes)
     assert any("its header says" in exchange.note for exchange in notes)
+
+
+BOMBS: Final = [(gzip.compress, "gzip"), (zstd.compress, "zstd")]
+
+
+@pytest.mark.parametrize(("pack", "kind"), BOMBS)
+def test_a_bomb_comes_but_does_not_go_off(
+    pack: Callable[[bytes], bytes], kind: str, tmp_path: Path
+) -> None:
+    """A small layer that unpacks to very much is what its digest says; reading it is given up."""
+    header = tarfile.TarInfo("zeros")
+    header.size = 32 * 64 * MIB
+    store = Store(tmp_path / "store")
+    with answering({}) as server, answering({}) as evil:
+        bait = Bait(server, evil)
+        bait.layer = pack(header.tobuf()) + pack(bytes(64 * MIB)) * 32 + pack(bytes(1024))
+        bait.manifest["layers"] = [blob(bait.layer, f"{OCI_LAYER}+{kind}")]
+        bait.lay()
+        bait.pull(store)
+        check(store, evil)
+        image = store.image(f"{server.host}/app:tag")
+        with pytest.raises(LimitExceeded, match="bomb"):
+            image.layers[0].recompute_diff_id()
+        assert any("bomb" in str(problem) for problem in verify(image))
+
+
+def test_an_error_does_not_steer(tmp_path: Path) -> None:
+    """What a registry says of an error is told in one line, and no escape sequence is left."""
+    said = {"code": "DENIED", "message": "\x1b[2J\x1b]0;title\x07no\r\nentry\u202e"}
+    with answering({}) as server, answering({}) as evil:
+        bait = Bait(server, evil)
+        bait.lay()
+        body = json.dumps({"errors": [said]}).encode()
+        server.answers["/v2/app/manifests/tag"] = (400, {}, body)
+        with pytest.raises(RegistryError, match="noentry") as caught:
+            bait.pull(Store(tmp_path / "store"))
+    assert str(caught.value).isprintable()
 
 
 # -- lists in pages ---------------------------------------------------------------------------
@@ -495,3 +582,14 @@ def test_endless_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     found, asked, _ = listed({"": page(["t0"], "<?last=1>; rel=next")} | more)
     assert isinstance(found, LimitExceeded)
     assert len(asked) == 5
+
+
+@pytest.mark.parametrize("domain", ["", "docker.io/", "docker.io/library/"])
+def test_a_name_like_a_digest(domain: str, tmp_path: Path) -> None:
+    """No image gets the name `sha256`, as in Docker: its tag could pass for another image's ID."""
+    store = Store(tmp_path / "store")
+    made = store.put_bytes(b"x", OCI_LAYER)
+    for name in (f"{domain}sha256:{made.digest.hex[:12]}", f"{domain}sha512:latest"):
+        with pytest.raises(InvalidReference, match="ambiguous"):
+            store.name(Reference.parse(name), made, None)
+    assert store.records() == []
