@@ -33,7 +33,7 @@ from imgkit.manifest import INDEX_TYPES, OCI_INDEX, OCI_LAYER, Descriptor, Index
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import CHOSEN_FROM, REF_NAME, Store
-from imgkit.tar.compression import form
+from imgkit.tar.compression import LIMITS, Limits, form
 
 __all__ = ["Archive", "Stored", "load", "save"]
 
@@ -57,9 +57,11 @@ class Archive:
     file that cannot be read. Nothing of it is kept anywhere until it is copied.
     """
 
-    def __init__(self, stream: BinaryIO, place: str, *, rootfs: bool = False) -> None:
+    def __init__(
+        self, stream: BinaryIO, place: str, *, rootfs: bool = False, limits: Limits = LIMITS
+    ) -> None:
         self.place = place
-        self.members = Members(stream, place)
+        self.members = Members(stream, place, limits)
         self._made: dict[Digest, bytes] = {}
         self._spans: dict[Digest, Span] = {}
         self._layers: dict[Span, Descriptor] = {}

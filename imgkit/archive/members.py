@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import posixpath
 import tempfile
 import threading
+from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple, NoReturn
 
 from imgkit import document, tar
 from imgkit.digest import CHUNK, Readable
 from imgkit.errors import InvalidArchive, InvalidLayer, LimitExceeded, StoreError
-from imgkit.tar.compression import form
+from imgkit.tar.compression import LIMITS, Limits, form
 from imgkit.tar.entry import Entry, Kind
 
 LINKS: Final = 10
@@ -32,8 +34,9 @@ class Members:
     is without compression, to a temporary file without a name. Raises `InvalidArchive`.
     """
 
-    def __init__(self, stream: BinaryIO, place: str) -> None:
+    def __init__(self, stream: BinaryIO, place: str, limits: Limits = LIMITS) -> None:
         self.place = place
+        self._limits = limits
         head = stream.read(4)
         self.form = form(head)
         if _is_seekable(stream):
@@ -106,38 +109,41 @@ class Members:
 
     def _spool(self, stream: Readable) -> BinaryIO:
         """A temporary file with the uncompressed tar, without a name."""
-        file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
-        try:
-            plain = tar.decompress(stream)
+        with contextlib.ExitStack() as stack, self._reading():
+            file = stack.enter_context(tempfile.TemporaryFile())
+            plain = tar.decompress(stream, self._limits)
             while data := plain.read(CHUNK):
                 file.write(data)
-        except InvalidLayer as error:
-            file.close()
-            self.refuse(error.facts.get("reason") or str(error))
-        except OSError as error:
-            file.close()
-            reason = error.strerror or str(error)
-            raise StoreError(
-                f"cannot keep {self.place} in {tempfile.gettempdir()} while it is read: {reason}. "
-                "Free some space, or name another directory in TMPDIR.",
-                path=tempfile.gettempdir(),
-            ) from error
+            stack.pop_all()
         return file
 
     def _scan(self) -> None:
         """Find the members; damage, and names that lead out, are refused."""
         self._file.seek(0)
-        try:
-            for entry, _ in tar.read(self._file):
+        with self._reading():
+            for entry, _ in tar.read(self._file, self._limits):
                 if entry.kind is Kind.DIR:
                     continue
                 if entry.path in self._entries:
                     self.refuse(f"the file {entry.path!r} is in it twice")
                 self._entries[entry.path] = entry
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Turns what is said of a layer, or by the system, into a sentence about the archive."""
+        try:
+            yield
         except InvalidLayer as error:
             at = error.facts.get("offset")
             where = f"at byte {at}, " if at is not None else ""
             self.refuse(where + (error.facts.get("reason") or str(error)))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StoreError(
+                f"cannot read {self.place}, or keep it in {tempfile.gettempdir()} meanwhile: "
+                f"{reason}. Where there is no room, name another directory in TMPDIR.",
+                path=self.place,
+            ) from error
 
 
 class Section:
