@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -222,3 +223,24 @@ def test_without_a_mount_the_reason_is_given(
     """Where mounts are not allowed, that is said."""
     monkeypatch.setattr("imgkit.stepper.why_not", lambda: "Not here.")
     assert stepper.ask_kernel() == "Not here."
+
+
+def test_the_command_mounts(tmp_path: Path, stepper: Stepper) -> None:
+    """Linux takes the command, and the directory that it names first is the topmost lower one."""
+    if reason := why_not(rootless=False):
+        pytest.skip(reason)
+    for number, name in enumerate([f"layer-{n}" for n in range(1, 7)]):
+        (tmp_path / name / "diff").mkdir(parents=True)
+        (tmp_path / name / "diff" / "who").write_text(f"{name}\n")
+        (tmp_path / name / "diff" / str(number)).touch()
+    for name in ("diff", "work", "merged"):
+        (tmp_path / "upper" / name).mkdir(parents=True)
+    mounted = f"mount -t tmpfs t upper; mkdir upper/diff upper/work upper/merged; {stepper.command}"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-ec", f"{mounted}; cat upper/merged/who; ls upper/merged"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["layer-6", *map(str, range(6)), "who"]

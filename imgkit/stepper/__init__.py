@@ -106,6 +106,20 @@ class Stepper:
         if self.container:
             self.container.keep(self.container)
 
+    @property
+    def command(self) -> str:
+        """The mount that Docker makes, below /var/lib/docker/overlay2; names there are random."""
+        own = self.container.name if self.container else UPPER
+        named = {"init": f"{own}-init", UPPER: own}
+        folders = [named.get(name, name.replace(" ", "-")) for name in reversed(self.names)]
+        lower = ":".join(f"{folder}/diff" for folder in folders[1:])
+        return (
+            "mount -t overlay overlay \\\n"
+            f"  -o lowerdir={lower},\\\n"
+            f"upperdir={own}/diff,workdir={own}/work \\\n"
+            f"  {own}/merged"
+        )
+
     # -- looking --------------------------------------------------------------------------------
 
     def asked(self, path: str, *, follow: bool = False) -> Trace:
