@@ -191,7 +191,7 @@ def hub(client: Client, image: str = HUB) -> Finding:
         return Finding("Docker Hub", NOTE, str(error))
     with answer:
         quota = Quota.of(answer.headers)
-    return Finding("Docker Hub", OK, f"answers. {quota or 'It says nothing of limits.'}")
+    return Finding("Docker Hub", OK, f"answers. {str(quota) or 'It says nothing of limits.'}")
 
 
 def within(seconds: float, ask: Callable[[], Finding]) -> Finding:
