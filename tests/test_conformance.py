@@ -6,6 +6,7 @@ of the specification (version 1.1 and what is merged after it) that it holds the
 
 from __future__ import annotations
 
+import io
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -16,9 +17,12 @@ from typing import Any
 import pytest
 import requests
 from asker import NOWHERE, Asker, codes
+from recorder import Answer, Answers, Request, answering, hurried
 
+from imgkit.client import Client
 from imgkit.digest import Digest
 from imgkit.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
+from imgkit.reference import Reference
 from imgkit.server import Registry
 from imgkit.server.transport import HOME, mount, serve
 from imgkit.store import Store
@@ -410,6 +414,37 @@ def test_a_chunk_is_as_long_as_it_says(asker: Asker) -> None:
     wrong = asker.patch(location, data=b"12345", headers={"Content-Range": "0-6"})
     assert (wrong.status_code, codes(wrong)) == (400, ["SIZE_INVALID"])
     assert asker.get(location).headers["Range"] == "0-0"
+
+
+@pytest.mark.parametrize(
+    ("least", "sizes"),
+    [(None, [100] * 10), ("0", [100] * 10), ("400", [400, 400, 200]), ("nonsense", [100] * 10)],
+)
+def test_a_registry_that_wants_longer_chunks(least: str | None, sizes: list[int]) -> None:
+    """OCI-Chunk-Min-Length is obeyed by our client, but for the last ("Pushing a blob in chunks").
+
+    Our registry takes chunks of any length, and announces none.
+    """
+    blob, came = BLOB[:1000], list[bytes]()
+
+    def take(request: Request) -> Answer:
+        if request.method == "POST":
+            more = {"OCI-Chunk-Min-Length": least} if least else {}
+            return 202, {"Location": "/upload", **more}, b""
+        if request.method == "PUT":
+            return 201, {}, b""
+        came.append(request.body)
+        end = sum(map(len, came)) - 1
+        return 202, {"Location": "/upload", "Range": f"0-{end}"}, b""
+
+    answers: Answers = {"/v2/": (200, {}, b"{}"), "/v2/app/blobs/uploads/": take, "/upload": take}
+    with answering(answers) as server:
+        client = Client(piece=100, patience=hurried())
+        remote = client.repository(Reference.parse(f"{server.host}/app"))
+        remote.put(Descriptor.of(blob, OCI_LAYER), io.BytesIO(blob))
+        client.session.close()
+    assert [len(chunk) for chunk in came] == sizes
+    assert b"".join(came) == blob
 
 
 def test_a_cancelled_upload(asker: Asker) -> None:
