@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import itertools
+import json
 import os
 import re
 import shlex
+import subprocess
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +32,19 @@ from imgkit.server import transport
 SESSIONS: Final = {session.name: session for session in transcript.sessions()}
 ROWS: Final = [(name, n) for name in SESSIONS for n in range(len(SESSIONS[name].rows))]
 
-DIFFERENCES: Final[dict[tuple[str, str], str]] = {}
+SLIP: Final = "Docker 28.2 writes 'SRun', a slip that later versions have mended"
+TOLD_MORE: Final = "Docker says only that the end came early; we say where, and of what"
+PIPE: Final = "Docker tells every state of a layer where it cannot overwrite it; we tell the last"
+
+DIFFERENCES: Final[dict[tuple[str, str], str]] = {
+    ("usage", "docker images a b"): SLIP,
+    ("usage", "docker image ls a b"): SLIP,
+    ("archives", "docker load -i garbage.tar"): TOLD_MORE,
+    ("archives", "docker load"): TOLD_MORE,
+    ("pull-on-a-pipe", "docker pull alpine"): PIPE,
+    ("pull-on-a-pipe", "docker run --rm busybox echo hello"): PIPE,
+    ("pull-on-a-pipe", "docker build -t app -"): PIPE,
+}
 """Session and command line of every answer that is not Docker's, and why it is not."""
 
 
@@ -38,7 +53,7 @@ class Ours:
 
     def __init__(self, session: Session, folder: Path) -> None:
         self.place = folder / "work"
-        self.place.mkdir()
+        self.place.mkdir(parents=True)
         session.lay_out(self.place)
         http = requests.Session()
         transport.mount(http, transcript.registry(folder / "registry"))
@@ -183,3 +198,35 @@ def test_recordings_are_true() -> None:
         else:
             recorded = SESSIONS[session.name].rows
             assert list(map(ageless, session.rows)) == list(map(ageless, recorded))
+
+
+@pytest.mark.peer("skopeo", "openssl")
+@pytest.mark.parametrize("name", ["alpine", "redis:7.4", "nigelpoulton/k8sbook"])
+def test_imagetools(name: str, tmp_path: Path) -> None:
+    """Of every manifest behind a name, its digest, media type and platform, in the index's order.
+
+    Debian's Docker has no buildx; so the index is the one that skopeo gets from the registry.
+    """
+    from internet import Internet
+
+    internet = Internet(tmp_path, transcript.registry(tmp_path / "registry"))
+    with internet.open():
+        command = ["skopeo", "inspect", "--raw", f"docker://{name}"]
+        env = {**os.environ, **internet.env}
+        raw = subprocess.run(command, check=True, capture_output=True, env=env).stdout
+    said = _imagetools(name, tmp_path)
+    index = json.loads(raw)
+    facts = [f"sha256:{hashlib.sha256(raw).hexdigest()}"]
+    for row in index["manifests"]:
+        platform = row["platform"]
+        words = [platform["os"], platform["architecture"], platform.get("variant", "")]
+        facts += [row["digest"], row["mediaType"], "/".join(filter(None, words))]
+    assert re.findall(r"(?:@|Digest: +|MediaType: +|Platform: +)(\S+)", said)[1:] == facts
+
+
+def _imagetools(name: str, folder: Path) -> str:
+    session = Session("imagetools", "", "2024-11-15T12:00:00+00:00", {}, [])
+    here = Ours(session, folder / "ours")
+    row = here.answer(Row(f"docker buildx imagetools inspect {name}"))
+    assert (row.status, row.err) == (0, [])
+    return "\n".join(row.out)
