@@ -103,7 +103,7 @@ def test_simulated(claim: Claim) -> None:
     """The simulation does what the row says, and what the kernel is recorded to have done."""
     outcome = simulated(claim)
     assert (outcome.answers, outcome.upper) == ROWS[claim.id]
-    assert outcome == recorded(claim)
+    assert outcome == recorded(claim) == simulated(claim)
 
 
 @each_claim

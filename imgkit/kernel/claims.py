@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,7 +47,7 @@ def _base() -> list[Inode]:
 
 
 def _of(*paths: dict[str, Any]) -> Callable[[], list[Inode]]:
-    return lambda: [tree(each) for each in paths]
+    return lambda: [tree(deepcopy(each)) for each in paths]  # an inode counts its names
 
 
 def _marked() -> list[Inode]:
