@@ -53,7 +53,7 @@ def _meant(store: Store, word: str) -> list[tuple[Image, Reference | None]]:
         found = [
             (store.open_image(row), name)
             for row, name in named
-            if name.repository == wanted.repository and wanted.tag in (None, name.tag)
+            if name.tag and name.repository == wanted.repository and wanted.tag in (None, name.tag)
         ]
         if found and not wanted.digest:
             return list(found)

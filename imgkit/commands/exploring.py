@@ -1,4 +1,4 @@
-"""Verbs that look into images, wherever they are, and that Docker has not: explore, diff A B."""
+"""The verb `explore`: which layer brought, changed or hid what in an image, wherever it is."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from imgkit import units, waste
-from imgkit.commands import containers
 from imgkit.commands.bench import Bench, Refused
 from imgkit.commands.verb import Flag, Options, Verb
-from imgkit.comparison import ADDED, CHANGED, DELETED, Comparison, Difference
 from imgkit.errors import LimitExceeded, NotFound
 from imgkit.image import Image
 from imgkit.location import located
@@ -23,7 +21,6 @@ from imgkit.platforms import Platform
 from imgkit.tar.entry import Kind
 from imgkit.walk import READ, Walk
 
-LETTERS: Final = {ADDED: "A", CHANGED: "C", DELETED: "D"}
 LARGEST: Final = 10
 """Files that can no longer be seen, that are listed unless all are asked for."""
 JSON: Final = Flag("json", "As JSON")
@@ -31,7 +28,7 @@ PLATFORM: Final = Flag("platform", "Not this machine's, but that one", value="st
 
 
 def _explore(bench: Bench, options: Options) -> int:
-    with located(options.words[0], bench.store, bench.client, _platform(bench, options)) as image:
+    with located(options.words[0], bench.store, bench.client, platform(bench, options)) as image:
         walk = Walk(image)
         number = _number(walk, options)
         if len(options.words) > 1:
@@ -45,7 +42,7 @@ def _explore(bench: Bench, options: Options) -> int:
     return 0
 
 
-def _platform(bench: Bench, options: Options) -> Platform | None:
+def platform(bench: Bench, options: Options) -> Platform | None:
     return (
         Platform.parse(options.value("platform")) if options.value("platform") else bench.platform
     )
@@ -227,68 +224,6 @@ def _bytes(walk: Walk, number: int, path: str) -> dict[str, str]:
         return {"base64": base64.b64encode(data).decode()}
 
 
-# -- two images -----------------------------------------------------------------------------
-
-
-def _diff(bench: Bench, options: Options) -> int:
-    """With one word, Docker's `diff` of a container; with two, what makes two images differ."""
-    if len(options.words) == 1:
-        return containers.VERBS["container diff"].does(bench, options)
-    platform = _platform(bench, options)
-    first, second = options.words
-    with (
-        located(first, bench.store, bench.client, platform) as before,
-        located(second, bench.store, bench.client, platform) as after,
-    ):
-        comparison = Comparison(before, after)
-        if options.on("json"):
-            bench.say(json.dumps(_comparison_facts(comparison)))
-        else:
-            _say_comparison(bench, comparison)
-    return 0
-
-
-def _comparison_facts(found: Comparison) -> dict[str, Any]:
-    return {
-        "before": found.before.digest,
-        "after": found.after.digest,
-        "shared_layers": found.layers,
-        "bytes": found.bytes,
-        "files": [asdict(each) for each in found.files],
-        "settings": [asdict(each) for each in found.settings],
-    }
-
-
-def _say_comparison(bench: Bench, found: Comparison) -> None:
-    for each in found.files:
-        bench.say(_told(each))
-    for setting in found.settings:
-        before, after = (
-            "(not set)" if value is None else value if isinstance(value, str) else json.dumps(value)
-            for value in (setting.before, setting.after)
-        )
-        bench.say(f"S {setting.name}: {before} -> {after}")
-    counts = [each.what for each in found.files]
-    told = ", ".join(f"{counts.count(what)} {what}" for what in LETTERS)
-    sign = "-" if found.bytes < 0 else "+"
-    bench.say(
-        f"{told} ({sign}{units.size(abs(found.bytes))}); {len(found.settings)} settings differ; "
-        f"{found.layers} layers in common"
-    )
-
-
-def _told(each: Difference) -> str:
-    """One path, with Docker's letter for what happened to it."""
-    mark = "/" if each.kind is Kind.DIR else ""
-    sizes = {
-        ADDED: f"+{units.size(each.after)}",
-        DELETED: f"-{units.size(each.before)}",
-        CHANGED: f"{units.size(each.before)} -> {units.size(each.after)}, {', '.join(each.of)}",
-    }
-    size = f"  ({sizes[each.what]})" if each.kind is not Kind.DIR or each.of else ""
-    return f"{LETTERS[each.what]} /{each.path}{mark}{size}"
-
-
 VERBS: Final = {
     "explore": Verb(
         "Say which layer brought, changed or hid what in an image, wherever that is: a local name "
@@ -296,15 +231,6 @@ VERBS: Final = {
         "[OPTIONS] IMAGE [PATH]",
         _explore,
         (JSON, PLATFORM, Flag("layer", "Only this layer, from 1, the base", value="int")),
-        least=1,
-        most=2,
-    ),
-    "diff": Verb(
-        "Inspect changes to files or directories on a container's filesystem; "
-        "or, of two images, the files and settings that differ",
-        "CONTAINER | [OPTIONS] IMAGE IMAGE",
-        _diff,
-        (JSON, PLATFORM),
         least=1,
         most=2,
     ),
