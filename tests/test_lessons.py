@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 from typing import Any, Final
 
@@ -9,13 +11,25 @@ import pytest
 from conftest import ROOT
 
 from imgkit import samples
+from imgkit.digest import Digest, VerifyingReader
 from imgkit.errors import NotFound
 from imgkit.lab import Lab
+from imgkit.layer import Layer
 from imgkit.lessons import COURSE, EXERCISES, QUIZZES, check
+from imgkit.lessons.capstone import STACKS, _blobs, merge
 from imgkit.lessons.exercise import NOT_ATTEMPTED, NOT_YET, PASSED, Exercise
 from imgkit.lessons.quiz import Question
+from imgkit.manifest import OCI_LAYER, Descriptor
+from imgkit.overlay import Overlay
 
 NOTEBOOKS: Final = ROOT / "notebooks"
+
+
+def _own_token(lab: Lab) -> str:
+    scope = "repository:nigelpoulton/tu-demo:pull,push"
+    said = lab.http.get(lab.url + "/token", params={"scope": scope}).json()
+    return str(said["access_token"])
+
 
 # Answers that are right, and got in another way than the solution's.
 UNUSUAL: Final = [
@@ -33,6 +47,27 @@ UNUSUAL: Final = [
     ("pulling-3", lambda lab: " GET /v2/library/nginx/manifests/latest"),
     ("pulling-4", lambda lab: samples.image("redis").digest),
     ("pulling-4", lambda lab: samples.image("redis").descriptor.digest.short),
+    (
+        "what-1",
+        lambda lab: {"docker.io/portainer/portainer-ce:latest", "ghcr.io/regclient/regsync"},
+    ),
+    ("what-2", lambda lab: "docker-entrypoint.sh redis-server"),
+    ("what-3", lambda lab: float(samples.image("redis").unpacked_size - 74800)),
+    ("registries-1", lambda lab: 7.0),
+    ("registries-2", lambda lab: "scope=repository%3Alibrary%2Fnginx%3Apull"),
+    ("registries-3", lambda lab: samples.image("busybox:glibc").digest.hex),
+    ("names-1", lambda lab: " docker.io/nigelpoulton/tu-demo:latest "),
+    ("names-2", lambda lab: 5.0),
+    ("names-3", lambda lab: ("web:V1", "localhost:5000", "my--app", "alpine:3.20")),
+    ("layers-1", lambda lab: 10.0),
+    ("layers-2", lambda lab: samples.image("redis").layers[0].recompute_diff_id().short),
+    ("layers-3", lambda lab: samples.image("demo/leaky").overlay.wasted),
+    ("capstone-1", _own_token),
+    ("capstone-2", lambda lab: bytearray(samples.image("nigelpoulton/tu-demo:v2").manifest.raw)),
+    ("capstone-3", lambda lab: lambda data, digest: int(Digest.of(data) == digest)),
+    ("capstone-4", lambda lab: tuple(_blobs(samples.image("nigelpoulton/tu-demo:v2")))),
+    ("capstone-5", lambda lab: lambda layers: {f"./{path}" for path in merge(layers)}),
+    ("capstone-6", lambda lab: _listed("nigelpoulton/tu-demo:v2").hex.upper()),
 ]
 
 # Wrong in a way that nobody foresaw: never an error, never "passed".
@@ -40,6 +75,11 @@ STRANGE: Final = (0, -1, True, "", "x" * 5000, b"\xff\x00", 1.5, [], {}, object(
 
 # The requests, as the learner would count them.
 COUNTED: Final = (("pulling-1", lambda lab: len(_second_pull(lab).requests), "requests"),)
+
+
+def _listed(name: str) -> Digest:
+    paths = sorted(samples.image(name).overlay.paths)
+    return Digest.of("".join(f"{path}\n" for path in paths).encode())
 
 
 def _sizes(name: str) -> tuple[int, int]:
@@ -125,6 +165,22 @@ def test_checking_asks_for_nothing(exercise: Exercise, lab: Lab) -> None:
     assert lab.store.records() == []
 
 
+@pytest.mark.parametrize("stack", STACKS, ids=range(len(STACKS)))
+def test_the_capstone_asks_for_what_the_overlay_does(stack: list[bytes]) -> None:
+    """The small stacks of the capstone, merged by its solution and by our overlay, are the same."""
+    layers = [_as_layer(data) for data in stack]
+    assert merge(stack) == sorted(Overlay(layers).paths)
+
+
+def _as_layer(data: bytes) -> Layer:
+    descriptor = Descriptor.of(data, f"{OCI_LAYER}+gzip")
+
+    def opened() -> VerifyingReader:
+        return VerifyingReader(io.BytesIO(data), descriptor.digest, descriptor.size)
+
+    return Layer(opened, descriptor, Digest.of(gzip.decompress(data)))
+
+
 def test_an_unknown_exercise(lab: Lab) -> None:
     """A wrong key is answered with the right ones."""
     with pytest.raises(NotFound, match="start-1"):
@@ -162,6 +218,11 @@ def test_every_choice_has_its_answer(question: Question) -> None:
         assert right == (number == question.right)
 
 
+def test_unusual_answers_are_tried_for_every_exercise() -> None:
+    """No exercise is without an answer that is right in a way that its solution is not."""
+    assert {key for key, _ in UNUSUAL} == set(EXERCISES)
+
+
 def test_the_right_choice_is_not_always_in_the_same_place() -> None:
     """Nobody passes a quiz by choosing the same place each time."""
     for quiz in QUIZZES.values():
@@ -181,7 +242,7 @@ def test_notebooks_show_the_exercises(lesson: str) -> None:
     """A notebook has each exercise's text and stub, word for word, and the quiz."""
     path = NOTEBOOKS / f"{lesson}.ipynb"
     sources = ["".join(c["source"]) for c in json.loads(path.read_text("utf-8"))["cells"]]
-    prefix = {"00-start-here": "start-", "02-pulling": "pulling-"}[lesson]
+    prefix = f"{lesson.split('-')[1]}-"
     for key, exercise in EXERCISES.items():
         if key.startswith(prefix):
             assert any(source.endswith(exercise.markdown()) for source in sources)

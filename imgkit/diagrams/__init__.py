@@ -6,19 +6,23 @@ what is below, without an arrow. Shapes and colours are those of `legend.LEGEND`
 
 from __future__ import annotations
 
+from imgkit.diagrams.chain import chain
 from imgkit.diagrams.containers import containers
 from imgkit.diagrams.course import course_map, legend
 from imgkit.diagrams.exchanges import conversation
 from imgkit.diagrams.names import name_parts, tags
 from imgkit.diagrams.parts import image_parts
 from imgkit.diagrams.registries import registries
+from imgkit.diagrams.stacks import lookup
 
 __all__ = [
+    "chain",
     "containers",
     "conversation",
     "course_map",
     "image_parts",
     "legend",
+    "lookup",
     "name_parts",
     "registries",
     "tags",

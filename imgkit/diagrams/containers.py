@@ -36,7 +36,7 @@ def containers(started: Sequence[Container]) -> Figure:
         label = f"{bold(f'layer {len(layers) - row}')}  {mono(short(layer.digest), 12)}  "
         where = place(middle, 142 + _ROW * row, width, 32)
         drawing.thing(f"layer {row}", "layer", label + faint(size(layer.size)), **where)
-    name = image.name.familiar if image.name else short(image.id)
+    name = started[0].record.image
     names = ", ".join(box.record.name for box in started)
     alt = (
         f"{len(started)} containers, {names}, each with an upper layer of its own, over the "

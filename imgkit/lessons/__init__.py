@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from imgkit.errors import NotFound
 from imgkit.lab import Lab
-from imgkit.lessons import names, pulling, start_here
+from imgkit.lessons import capstone, contents, layers, names, pulling, registries, start_here, union
 from imgkit.lessons.course import COURSE, Lesson
 from imgkit.lessons.exercise import PASSED, Exercise, Verdict
 from imgkit.lessons.progress import Progress, note
@@ -28,8 +28,13 @@ __all__ = [
 
 _BESIDE: Final = {
     "00-start-here": start_here,
+    "01-what-is-an-image": contents,
     "02-pulling": pulling,
+    "03-registries": registries,
     "04-names-and-tags": names,
+    "05-layers": layers,
+    "06-union-filesystem": union,
+    "13-capstone": capstone,
 }
 
 EXERCISES: Final[dict[str, Exercise]] = {

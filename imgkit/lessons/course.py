@@ -125,5 +125,6 @@ COURSE: Final = (
         "Pull an image with nothing but requests and hashlib",
         _PROVE,
         concepts=(26, 27, 38, 43, 50, 62, 67),
+        ready=True,
     ),
 )
