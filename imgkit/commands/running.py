@@ -139,11 +139,12 @@ def _made(bench: Bench, options: Options) -> Container:
     for port in options.values("publish"):
         bench.warn(f"imgkit: -p {port} opens no port, because there is no network here.")
     both = options.on("interactive"), options.on("tty")
+    entrypoint = [word] if (word := options.value("entrypoint")) else []
     return bench.containers.create(
         image,
         command,
         name=options.value("name"),
-        entrypoint=[options.value("entrypoint")] if "entrypoint" in options.flags else None,
+        entrypoint=entrypoint if "entrypoint" in options.flags else None,
         env=environment,
         workdir=options.value("workdir"),
         user=options.value("user"),

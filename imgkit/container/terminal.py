@@ -92,7 +92,9 @@ class Terminal:
         if self._begun:
             return MORE
         home = self.shell.variables.get("HOME", "/root")
-        where = re.sub(rf"\A{re.escape(home)}(?=/|\Z)", "~", self.shell.cwd)
+        where = self.shell.cwd
+        if home != "/":
+            where = re.sub(rf"\A{re.escape(home)}(?=/|\Z)", "~", where)
         sign = "#" if self.shell.user.uid == 0 else "$"
         words = self.program or self.container.record.command
         if any(word.rpartition("/")[2] == "bash" for word in words):
