@@ -169,10 +169,12 @@ def test_save_says_what_docker_says(imgkit: Said, tmp_path: Path) -> None:
 
 
 def test_a_name_without_a_tag_means_all_tags(imgkit: Said, tmp_path: Path) -> None:
-    """`save it` saves every tag of the repository; an ID saves the image without a name."""
+    """`save it` saves every tag of the repository, an ID the image alone; a digest is no name."""
     store = imgkit.bench.store
     for name in ("it:1", "it:2", "other:1"):
         add_image(store, name)
+    image = store.image("it:1")
+    store.name(Reference.parse("it").with_digest(image.digest), image.descriptor, None)
     imgkit("save", "-o", tmp_path / "all.tar", "it")
     assert names_in(tmp_path / "all.tar") == [["it:1", "it:2"]]
     imgkit("save", "-o", tmp_path / "id.tar", store.image("it:1").id.short)

@@ -15,25 +15,24 @@ the root filesystem of an image with one layer, if the caller wants that.
 from __future__ import annotations
 
 import contextlib
-import io
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import BinaryIO, Final, Self
 
 from imgkit import document
-from imgkit.archive.members import Members, Span
+from imgkit.archive.members import Members
+from imgkit.archive.plain import Plain
 from imgkit.archive.saving import CONTAINERD_NAME, blob_path, save
-from imgkit.config import Config
-from imgkit.digest import Digest, Readable, VerifyingReader, digest_of_stream
+from imgkit.digest import Digest, VerifyingReader
 from imgkit.errors import InvalidManifest, InvalidReference, NotFound, StoreError
 from imgkit.image import Image, copy, read_document
-from imgkit.manifest import INDEX_TYPES, OCI_INDEX, OCI_LAYER, Descriptor, Index, Manifest, parse
+from imgkit.manifest import INDEX_TYPES, OCI_INDEX, Descriptor, Index, parse
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import CHOSEN_FROM, REF_NAME, Store
-from imgkit.tar.compression import LIMITS, Limits, form
+from imgkit.tar.compression import LIMITS, Limits
 
 __all__ = ["Archive", "Stored", "load", "save"]
 
@@ -62,9 +61,7 @@ class Archive:
     ) -> None:
         self.place = place
         self.members = Members(stream, place, limits)
-        self._made: dict[Digest, bytes] = {}
-        self._spans: dict[Digest, Span] = {}
-        self._layers: dict[Span, Descriptor] = {}
+        self._plain = Plain(self.members)
         self._rootfs = rootfs
         self._files = contextlib.ExitStack()
 
@@ -112,9 +109,9 @@ class Archive:
         if "oci-layout" in self.members and "index.json" in self.members:
             return self._of_layout()
         if "manifest.json" in self.members:
-            return self._of_docker()
+            return [Stored(*image) for image in self._plain.images()]
         if self._rootfs:
-            return [Stored(self._of_rootfs(), ())]
+            return [Stored(self._plain.rootfs(), ())]
         self.members.refuse(
             "it has neither an index.json with an oci-layout nor a manifest.json. A tar of files "
             "alone is no image"
@@ -134,12 +131,8 @@ class Archive:
 
     def open(self, descriptor: Descriptor) -> VerifyingReader:
         """The bytes of this descriptor, checked against it while they are read."""
-        made, span = self._made.get(descriptor.digest), self._spans.get(descriptor.digest)
         path = blob_path(descriptor.digest)
-        if made is not None:
-            stream: Readable = io.BytesIO(made)
-        else:
-            stream = self.members.section(span) if span else self.members.open(path)
+        stream = self._plain.open(descriptor.digest) or self.members.open(path)
         advice = "The archive is damaged, or it lies; nothing of it was kept."
         return VerifyingReader(stream, descriptor.digest, descriptor.size, self.place, advice)
 
@@ -183,78 +176,6 @@ class Archive:
                 names = found[entry.digest].names if entry.digest in found else ()
                 found[entry.digest] = Stored(bare, (*names, *_names(entry)))
         return list(found.values())
-
-    # -- Docker's form ----------------------------------------------------------------------
-
-    def _of_docker(self) -> list[Stored]:
-        found = []
-        for entry in document.load_objects(self.members.read("manifest.json"), "manifest.json"):
-            tags = document.sequence(entry, "RepoTags", optional=True)
-            names = [self._tag(text) for text in tags]
-            found.append(Stored(self._manifest(entry), tuple(names)))
-        return found
-
-    def _tag(self, text: Any) -> Reference:
-        try:
-            name = Reference.parse(text if isinstance(text, str) else "")
-        except InvalidReference as error:
-            self.members.refuse(f"in its manifest.json, {error}")
-        if name.digest:
-            self.members.refuse(f"its manifest.json calls an image {text!r}, which is no tag")
-        return name.with_default_tag()
-
-    def _manifest(self, entry: dict[str, Any]) -> Descriptor:
-        """The descriptor of a manifest made for an image of `manifest.json`."""
-        where = document.text(entry, "Config")
-        config = Config.parse(self.members.read(where))
-        self._check_name(where, config.digest)
-        self._spans[config.digest] = self.members.find(where)
-        paths = document.strings(entry, "Layers") if entry.get("Layers") else []
-        if len(paths) != len(config.diff_ids):
-            self.members.refuse(
-                f"its manifest.json names {len(paths)} layers for an image whose config {where!r} "
-                f"has {len(config.diff_ids)} DiffIDs"
-            )
-        layers = [self._layer(path) for path in paths]
-        for path, layer, diff_id in zip(paths, layers, config.diff_ids, strict=True):
-            if layer.media_type == OCI_LAYER and layer.digest != diff_id:
-                self.members.refuse(
-                    f"{path!r} should be the layer with the DiffID {diff_id}, but has the digest "
-                    f"{layer.digest}"
-                )
-        return self._make(Manifest.make(config.descriptor, layers))
-
-    def _check_name(self, path: str, actual: Digest) -> None:
-        """Refuse a file that is named by a digest, and has another."""
-        said = path.rpartition("/")[2].removesuffix(".json").removeprefix("sha256:")
-        if len(said) == len(actual.hex) and said != actual.hex:
-            self.members.refuse(f"the config {path!r} has another digest: {actual}")
-
-    def _layer(self, path: str) -> Descriptor:
-        """The descriptor of a layer, as it is in the archive; each is read once."""
-        span = self.members.find(path)
-        if span not in self._layers:
-            packed = form(self.members.section(span).read(4))
-            digest = digest_of_stream(self.members.section(span))
-            media_type = f"{OCI_LAYER}+{packed}" if packed else OCI_LAYER
-            self._layers[span] = Descriptor(media_type, digest, span.size)
-            self._spans[digest] = span
-        return self._layers[span]
-
-    def _make(self, manifest: Manifest) -> Descriptor:
-        self._made[manifest.digest] = manifest.raw
-        return manifest.descriptor
-
-    # -- a root filesystem ------------------------------------------------------------------
-
-    def _of_rootfs(self) -> Descriptor:
-        span = self.members.whole
-        diff_id = digest_of_stream(self.members.section(span))
-        config = Config.make(Platform.here(), [diff_id])
-        self._made[config.digest] = config.raw
-        self._spans[diff_id] = span
-        layer = Descriptor(OCI_LAYER, diff_id, span.size)
-        return self._make(Manifest.make(config.descriptor, [layer]))
 
 
 class _Shelf:
