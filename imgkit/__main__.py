@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +21,8 @@ def main(words: Sequence[str] | None = None) -> int:
     bench = Bench.of_user(_say, _warn)
     bench.prog = "imgkit"
     bench.terminal = sys.stdout.isatty()
+    bench.redraw = Lines() if bench.terminal else None
+    bench.hint = lambda line: _warn(f"imgkit: {line}")
     bench.stdin, bench.output = sys.stdin.buffer, sys.stdout.buffer
     bench.attach = prompt.attach if sys.stdin.isatty() else None
     try:
@@ -30,6 +33,22 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+class Lines:
+    """Lines at the end of a terminal that are written over."""
+
+    def __init__(self) -> None:
+        self._height = 0
+
+    def __call__(self, lines: Sequence[str]) -> None:
+        """Put these lines in the place of the last."""
+        up = f"\x1b[{self._height}A\r" if self._height else ""
+        width = shutil.get_terminal_size().columns - 1
+        text = "".join(f"{_plain(line)[:width]}\n" for line in lines)
+        sys.stdout.write(f"{up}\x1b[J{text}")
+        sys.stdout.flush()
+        self._height = len(lines)
 
 
 def _say(line: str) -> None:

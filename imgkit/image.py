@@ -207,10 +207,9 @@ def copy(
     blobs = list({blob.digest: blob for blob in image.manifest.children}.values())
     existing = [blob for blob in blobs if target.has(blob)]
     missing = [blob for blob in blobs if blob not in existing]
-    for blob in existing:
-        report(Progress(EXISTS, blob, blob.size))
-    for blob in missing:
-        report(Progress(WAITING, blob))
+    for blob in blobs:
+        there = blob in existing
+        report(Progress(EXISTS if there else WAITING, blob, blob.size if there else 0))
     if image.manifest.config in missing:
         config = image.config  # read before the layers: what is wrong with it comes out here
         target.put(image.manifest.config, io.BytesIO(config.raw))

@@ -167,6 +167,7 @@ class Lab:
             platform=self.platform,
             jobs=1,
             view=self.view,
+            terminal=True,
             rng=self.rng,
         )
 

@@ -14,13 +14,16 @@ from typing import Final
 from imgkit.commands import (
     archives,
     building,
+    comparing,
     containers,
+    describing,
     doctor,
     exploring,
     listing,
     looking,
     processes,
     pulling,
+    removing,
     running,
 )
 from imgkit.commands.bench import CLASSIC, CONTAINERD, FAILED, USAGE, VIEWS, Bench, Refused
@@ -45,12 +48,15 @@ __all__ = [
 VERBS: Final[dict[str, Verb]] = {
     **pulling.VERBS,
     **listing.VERBS,
+    **describing.VERBS,
+    **removing.VERBS,
     **running.VERBS,
     **processes.VERBS,
     **containers.VERBS,
     **building.VERBS,
     **archives.VERBS,
     **exploring.VERBS,
+    **comparing.VERBS,
     **doctor.VERBS,
     **looking.VERBS,
 }

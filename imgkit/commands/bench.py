@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -88,6 +88,10 @@ class Bench:
     """Standard output for what is no text: the tar that `save` writes. None in a notebook."""
     watch: Callable[[Reference], AbstractContextManager[Source]] | None = None
     """What to pull from, where somebody looks on; else the repository that `client` reaches."""
+    redraw: Callable[[Sequence[str]], None] | None = None
+    """Puts these lines in the place of those before, on a terminal where somebody looks."""
+    hint: Callable[[str], None] = field(default=lambda line: None)
+    """Takes what a learner should know besides what Docker says."""
     live: bool = False
     """Whether `client` asks real registries, not the embedded one."""
 

@@ -1,37 +1,88 @@
-"""Images between here and the registries: pull."""
+"""Images between here and the registries: pull, push and tag."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from imgkit.client import asks_itself
-from imgkit.commands.bench import Bench
+from imgkit.commands.bench import Bench, Refused, daemon
+from imgkit.commands.names import found, named, wrong
+from imgkit.commands.screen import Screen
 from imgkit.commands.verb import Flag, Options, Verb
-from imgkit.errors import NotFound
-from imgkit.image import COMPLETE, EXISTS, Copied, Progress, copy
-from imgkit.manifest import CONFIG_TYPES
+from imgkit.errors import (
+    InvalidManifest,
+    InvalidReference,
+    NoMatchingPlatform,
+    NotFound,
+    Unauthorized,
+)
+from imgkit.image import Copied, Image, Progress, copy
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 
-_LIVE: Final = (
-    "(The embedded registry was asked, which has samples only; --live asks the real one.)"
+_LIVE: Final = "The embedded registry was asked, which has samples only; --live asks the real one."
+
+_MACHINES: Final = (
+    "amd64",
+    "arm64",
+    "arm",
+    "386",
+    "ppc64le",
+    "s390x",
+    "riscv64",
+    "aarch64",
+    "x86_64",
 )
+"""What may stand alone as a platform, besides an operating system."""
 
 
 def _pull(bench: Bench, options: Options) -> int:
-    platform = options.value("platform")
+    written = named(options.words[0])
+    platform = _platform(bench, written, options.value("platform"))
+    quiet = options.on("quiet")
+    if options.on("all-tags"):
+        if written.tag or written.digest:
+            raise Refused("tag can't be used with --all-tags/-a")
+        return _pull_all(bench, written, platform, quiet=quiet)
     try:
-        pull(
-            bench,
-            options.words[0],
-            Platform.parse(platform) if platform else None,
-            quiet=options.on("quiet"),
-        )
-    except NotFound as error:
-        if bench.live or asks_itself(Reference.parse(options.words[0]).registry):
-            raise
-        raise NotFound(f"{error} {_LIVE}", name=options.words[0]) from None
+        pull(bench, options.words[0], platform, quiet=quiet)
+    except (NotFound, Unauthorized) as error:
+        raise _not_pulled(bench, written.with_default_tag(), error) from None
     return 0
+
+
+def _platform(bench: Bench, name: Reference, text: str) -> Platform | None:
+    if not text:
+        return None
+    try:
+        platform = Platform.parse(text)
+    except InvalidManifest:
+        platform = None
+    if platform is None or ("/" not in text and text not in (platform.os, *_MACHINES)):
+        if not name.tag and not name.digest:
+            bench.say("Using default tag: latest")
+        raise daemon(f'"{text}": unknown operating system or architecture: invalid argument')
+    return platform
+
+
+def _not_pulled(bench: Bench, name: Reference, error: NotFound | Unauthorized) -> Refused:
+    """What Docker says of an image that is not to be had."""
+    if isinstance(error, NoMatchingPlatform):
+        wanted = error.facts.get("platform")
+        return Refused(f"no matching manifest for {wanted} in the manifest list entries")
+    if isinstance(error, Unauthorized):
+        repository = name.with_tag("x").familiar.removesuffix(":x")
+        return daemon(
+            f"pull access denied for {repository}, repository does not exist or may require "
+            f"'docker login': {error.facts.get('says') or 'denied'}"
+        )
+    if "says" not in error.facts:  # it is a part of the image that is missing
+        return Refused(f"imgkit: {error}")
+    if not bench.live and not asks_itself(name.registry):
+        bench.hint(_LIVE)
+    says = error.facts["says"] or "manifest unknown"
+    return daemon(f"manifest for {name.familiar} not found: manifest unknown: {says}")
 
 
 def pull(
@@ -40,33 +91,167 @@ def pull(
     """Pull the image that `text` names, and say of it what `docker pull` says."""
     written = Reference.parse(text)
     name = written.with_default_tag()
-    say = (lambda line: None) if quiet else bench.say
-
-    def on_progress(progress: Progress) -> None:
-        bench.on_progress(progress)
-        said = {EXISTS: "Already exists", COMPLETE: "Pull complete"}.get(progress.kind)
-        if said and progress.descriptor.media_type not in CONFIG_TYPES:
-            say(f"{progress.descriptor.digest.short}: {said}")
-
+    say = _silent if quiet else bench.say
     if name != written:
         say(f"Using default tag: {name.tag}")
     before = bench.store.find(name)
-    say(f"{name.tag or name.canonical}: Pulling from {name.path}")
-    with bench.source(name) as source:
-        done = copy(
-            source,
-            bench.store,
-            name,
-            platform=platform or bench.platform,
-            jobs=bench.jobs,
-            on_progress=on_progress,
-        )
-    say(f"Digest: {done.target.digest}")
+    done = _copied(bench, name, platform, say)
     same = before is not None and before.descriptor.digest == done.manifest.digest
     news = "Image is up to date" if same else "Downloaded newer image"
     say(f"Status: {news} for {name.familiar}")
     bench.say(name.canonical)
     return done
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+def _copied(
+    bench: Bench, name: Reference, platform: Platform | None, say: Callable[[str], None]
+) -> Copied:
+    """Afterwards the image is here, under its name and under its digest."""
+    screen = Screen(bench, say)
+    with bench.source(name) as source:
+        source.resolve(name)  # Docker says nothing of a name that is not there
+        say(f"{name.tag or name.canonical}: Pulling from {name.path}")
+        try:
+            done = copy(
+                source,
+                bench.store,
+                name,
+                platform=platform or bench.platform,
+                jobs=bench.jobs,
+                on_progress=screen.progress,
+            )
+        finally:
+            screen.end()
+    digest = Reference(name.domain, name.path).with_digest(done.target.digest)
+    bench.store.name(digest, done.manifest, done.index)
+    say(f"Digest: {done.target.digest}")
+    return done
+
+
+def _pull_all(bench: Bench, written: Reference, platform: Platform | None, *, quiet: bool) -> int:
+    say = _silent if quiet else bench.say
+    repository = bench.client().repository(written)
+    new = False
+    for tag in sorted(repository.tags()):
+        name = written.with_tag(tag)
+        before = bench.store.find(name)
+        try:
+            done = _copied(bench, name, platform, say)
+        except NoMatchingPlatform as error:
+            raise _not_pulled(bench, name, error) from None
+        new |= before is None or before.descriptor.digest != done.manifest.digest
+    short = written.with_tag("x").familiar.removesuffix(":x")
+    say(f"Status: {'Downloaded newer image' if new else 'Image is up to date'} for {short}")
+    bench.say(written.repository)
+    return 0
+
+
+# -- tag ------------------------------------------------------------------------------------
+
+
+def _tag(bench: Bench, options: Options) -> int:
+    source, target = options.words
+    try:
+        name = Reference.parse(target)
+    except InvalidReference as error:
+        raise Refused(
+            f'Error parsing reference: "{target}" is not a valid repository/tag: '
+            f"{wrong(error, target)}"
+        ) from None
+    if name.digest:
+        raise Refused("refusing to create a tag with a digest reference")
+    if name.familiar.partition(":")[0] in ("sha256", "sha384", "sha512"):
+        raise daemon("refusing to create an ambiguous tag using digest algorithm as name")
+    holding, asked = found(bench, source)
+    record = next(
+        (r for r in holding.records if asked and r.name == asked.canonical), holding.records[0]
+    )
+    image = bench.store.open_image(record)
+    bench.store.name(name.with_default_tag(), image.descriptor, image.index)
+    return 0
+
+
+# -- push -----------------------------------------------------------------------------------
+
+
+def _push(bench: Bench, options: Options) -> int:
+    written = named(options.words[0])
+    quiet = options.on("quiet")
+    say = _silent if quiet else bench.say
+    short = written.with_tag("x").familiar.removesuffix(":x")
+    if options.on("all-tags"):
+        if written.tag or written.digest:
+            raise Refused("tag can't be used with --all-tags/-a")
+        known = [Reference.parse(row.name) for row in bench.store.records() if row.name]
+        names = sorted(
+            (one for one in known if one.repository == written.repository and one.tag), key=str
+        )
+    else:
+        names = [written.with_default_tag()]
+        if names[0] != written:
+            say(f"Using default tag: {names[0].tag}")
+    say(f"The push refers to repository [{written.repository}]")
+    if not [one for one in holding_names(bench) if one.repository == written.repository]:
+        raise Refused(f"An image does not exist locally with the tag: {short}")
+    for name in names:
+        if bench.store.find(name) is None:
+            raise Refused(f"tag does not exist: {name.familiar}")
+        _pushed(bench, name, say)
+    if quiet:
+        bench.say(names[0].canonical if len(names) == 1 else written.repository)
+    return 0
+
+
+def holding_names(bench: Bench) -> list[Reference]:
+    """Every tag of the local repository."""
+    names = (Reference.parse(row.name) for row in bench.store.records() if row.name)
+    return [name for name in names if name.tag]
+
+
+def _pushed(bench: Bench, name: Reference, say: Callable[[str], None]) -> None:
+    """Afterwards the registry has the image; a line a layer, the newest first, then its digest."""
+    record = bench.store.find(name)
+    assert record
+    image = bench.store.open_image(record)
+    target = bench.client().repository(name)
+    siblings = _siblings(bench, name, image)
+    target.siblings = tuple(siblings)
+    diff_ids = dict(
+        zip((layer.digest for layer in image.manifest.layers), image.layers, strict=True)
+    )
+    layers = list(dict.fromkeys(image.manifest.layers))[::-1]
+    if not bench.terminal:
+        for layer in layers:
+            say(f"{diff_ids[layer.digest].diff_id.short}: Preparing")
+    there = {layer.digest for layer in layers if target.has(layer)}
+
+    def on_progress(progress: Progress) -> None:
+        bench.on_progress(progress)
+
+    done = copy(bench.store, target, name, jobs=bench.jobs, on_progress=on_progress)
+    mounted = f"Mounted from {siblings[0]}" if siblings else "Pushed"
+    for layer in layers:
+        said = "Layer already exists" if layer.digest in there else mounted
+        say(f"{diff_ids[layer.digest].diff_id.short}: {said}")
+    digest = Reference(name.domain, name.path).with_digest(done.manifest.digest)
+    bench.store.name(digest, done.manifest, None)
+    say(f"{name.tag}: digest: {done.manifest.digest} size: {done.manifest.size}")
+
+
+def _siblings(bench: Bench, name: Reference, image: Image) -> list[str]:
+    """Other repositories of the same registry that this image was pulled from or pushed to."""
+    found = []
+    for row in bench.store.records():
+        other = Reference.parse(row.name) if row.name else None
+        if other is None or other.registry != name.registry or other.path == name.path:
+            continue
+        if other.digest and row.descriptor.digest == image.digest:
+            found.append(other.path)
+    return list(dict.fromkeys(found))
 
 
 VERBS: Final = {
@@ -75,11 +260,32 @@ VERBS: Final = {
         "[OPTIONS] NAME[:TAG|@DIGEST]",
         _pull,
         (
+            Flag("all-tags", "Download all tagged images in the repository", "a"),
             Flag("platform", "Set platform if server is multi-platform capable", value="string"),
             Flag("quiet", "Suppress verbose output", "q"),
         ),
         least=1,
         most=1,
         aliases=("image pull",),
+    ),
+    "push": Verb(
+        "Upload an image to a registry",
+        "[OPTIONS] NAME[:TAG]",
+        _push,
+        (
+            Flag("all-tags", "Push all tags of an image to the repository", "a"),
+            Flag("quiet", "Suppress verbose output", "q"),
+        ),
+        least=1,
+        most=1,
+        aliases=("image push",),
+    ),
+    "tag": Verb(
+        "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+        "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
+        _tag,
+        least=2,
+        most=2,
+        aliases=("image tag",),
     ),
 }

@@ -98,8 +98,10 @@ class Reader:
         flags: dict[str, list[str]] = {}
         rest = iter(words)
         for word in rest:
-            if word == "--" or (arguments and not self.verb.mixed):
-                arguments += [*([] if word == "--" else [word]), *rest]
+            if arguments and not self.verb.mixed:
+                arguments += [word, *rest]
+            elif word == "--":
+                arguments += rest
             elif word.startswith("--"):
                 self._long(word[2:], rest, flags)
             elif word.startswith("-") and word != "-":

@@ -1,0 +1,281 @@
+"""One image, in all its facts: `inspect` and `history`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from imgkit import document, units
+from imgkit.commands.bench import CONTAINERD, FAILED, Bench, Refused
+from imgkit.commands.listing import FORMAT
+from imgkit.commands.names import found
+from imgkit.commands.template import Template, as_json, listed
+from imgkit.commands.verb import Flag, Options, Verb
+from imgkit.config import History
+from imgkit.errors import ContainerError
+from imgkit.image import Image
+from imgkit.inventory import UNKNOWN, Holding
+
+MISSING: Final = "<missing>"
+_BARE: Final[Mapping[str, Any]] = {
+    "Hostname": "",
+    "Domainname": "",
+    "User": "",
+    "AttachStdin": False,
+    "AttachStdout": False,
+    "AttachStderr": False,
+    "Tty": False,
+    "OpenStdin": False,
+    "StdinOnce": False,
+    "Env": None,
+    "Cmd": None,
+    "Image": "",
+    "Volumes": None,
+    "WorkingDir": "",
+    "Entrypoint": None,
+    "OnBuild": None,
+    "Labels": None,
+}
+"""The config of a container that says nothing, as the engine writes it."""
+
+
+def _inspect(bench: Bench, options: Options) -> int:
+    return inspected(bench, options, lambda text: _object(bench, options, text))
+
+
+def _image_inspect(bench: Bench, options: Options) -> int:
+    return inspected(bench, options, lambda text: _of_image(bench, text))
+
+
+def inspected(bench: Bench, options: Options, facts: Callable[[str], dict[str, Any]]) -> int:
+    """Say the facts of all that is named, or what the template makes of them."""
+    shown = options.value("format")
+    template = Template(shown) if shown not in ("", "json") else None
+    if template:
+        template.check()
+    documents: list[dict[str, Any]] = []
+    wrong: list[str] = []
+    for text in options.words:
+        try:
+            one = facts(text)
+            if template:
+                bench.say(template.render(one))
+            documents.append(one)
+        except Refused as refused:
+            wrong.append(str(refused))
+    if template is None:
+        bench.say(as_json(documents) if shown == "json" else _pretty(documents))
+    elif not documents:
+        bench.say("")
+    for sentence in wrong:
+        bench.warn(sentence)
+    return FAILED if wrong else 0
+
+
+def _pretty(documents: Sequence[Any]) -> str:
+    return as_json(documents, indent=4) if documents else "[]"
+
+
+def _object(bench: Bench, options: Options, text: str) -> dict[str, Any]:
+    """The container of that name or ID, or else the image."""
+    kind = options.value("type")
+    if kind in ("", "container"):
+        try:
+            return container_facts(bench, text)
+        except ContainerError as error:
+            if kind:
+                raise Refused(f"Error response from daemon: {error}") from None
+    if kind not in ("", "image"):
+        raise Refused(f'unknown type: "{kind}"')
+    try:
+        return _of_image(bench, text)
+    except Refused:
+        if kind:
+            raise
+        raise Refused(f"Error: No such object: {text}") from None
+
+
+def container_facts(bench: Bench, text: str) -> dict[str, Any]:
+    """What `docker inspect` says of a container, as far as it is simulated."""
+    record = bench.containers.find(text)
+    program, *arguments = record.command
+    return {
+        "Id": record.id,
+        "Created": record.created,
+        "Path": program,
+        "Args": arguments,
+        "State": {
+            "Status": record.state,
+            "Running": record.state == "running",
+            "ExitCode": record.code,
+            "StartedAt": record.started or UNKNOWN,
+            "FinishedAt": record.finished or UNKNOWN,
+        },
+        "Image": record.config,
+        "Name": f"/{record.name}",
+        "Config": {
+            "Hostname": record.short,
+            "User": record.user,
+            "Tty": record.interactive,
+            "Env": record.env,
+            "Cmd": record.cmd or None,
+            "Image": record.image,
+            "WorkingDir": record.workdir,
+            "Entrypoint": record.entrypoint or None,
+            "Labels": record.labels,
+        },
+    }
+
+
+def _of_image(bench: Bench, text: str) -> dict[str, Any]:
+    try:
+        holding, _ = found(bench, text)
+    except Refused as refused:
+        start = "Error response from daemon: "
+        why = str(refused).removeprefix(start)
+        raise Refused(
+            f"{start}no such image: {text}: {why}" if "No such" in why else str(refused)
+        ) from None
+    return image_facts(bench, holding, holding.image or bench.store.open_image(holding.records[0]))
+
+
+def image_facts(bench: Bench, holding: Holding, image: Image) -> dict[str, Any]:
+    """What `docker inspect` says of an image, computed from its bytes."""
+    config = image.config
+    size = bench.store.unpacked_size(image)
+    said = document.load(config.raw, "config")
+    identity = holding.records[0].index or image.digest if bench.view == CONTAINERD else image.id
+    facts: dict[str, Any] = {
+        "Id": identity,
+        "RepoTags": [name.familiar for name in holding.tags],
+        "RepoDigests": [name.familiar for name in holding.digests],
+        "Parent": "",
+        "Comment": said.get("comment") or (config.history[-1].comment if config.history else ""),
+        "Created": config.created or "",
+        "Container": said.get("container", ""),
+        "ContainerConfig": _config(said.get("container_config") or {}),
+        "DockerVersion": said.get("docker_version", ""),
+        "Author": said.get("author", ""),
+        "Config": _config(config.settings),
+        "Architecture": config.platform.architecture,
+        "Variant": config.platform.variant,
+        "Os": config.platform.os,
+        "OsVersion": config.platform.os_version,
+        "Size": size,
+        "VirtualSize": size,
+        "GraphDriver": {"Data": None, "Name": "overlay2"},
+        "RootFS": {"Type": "layers", "Layers": list(config.diff_ids)},
+        "Metadata": {"LastTagTime": UNKNOWN},
+    }
+    if bench.view == CONTAINERD:
+        descriptor = image.index or image.descriptor
+        facts["Size"] = facts["VirtualSize"] = size + image.packed_size
+        facts["Descriptor"] = descriptor.to_json()
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in the engine's order, with what they do not say."""
+    facts: dict[str, Any] = {}
+    for key, bare in _BARE.items():
+        facts[key] = settings.get(key) or bare
+        if key == "AttachStderr" and settings.get("ExposedPorts"):
+            facts["ExposedPorts"] = settings["ExposedPorts"]
+    more = {key: value for key, value in settings.items() if key not in facts and value}
+    return facts | more
+
+
+# -- history --------------------------------------------------------------------------------
+
+_KIND: Final = "formatter.historyContext"
+_HEADS: Final = {
+    "ID": "IMAGE",
+    "CreatedSince": "CREATED",
+    "CreatedAt": "CREATED AT",
+    "CreatedBy": "CREATED BY",
+    "Size": "SIZE",
+    "Comment": "COMMENT",
+}
+
+
+def _history(bench: Bench, options: Options) -> int:
+    holding, _ = found(bench, options.words[0])
+    image = holding.image or bench.store.open_image(holding.records[0])
+    human = options.value("human", "true") != ""
+    rows = _steps(bench, image, whole=options.on("no-trunc"), human=human)
+    if options.on("quiet"):
+        lines = [row["ID"] for row in rows]
+    else:
+        since = "{{.CreatedSince}}" if human else "{{.CreatedAt}}"
+        table = f"{{{{.ID}}}}\t{since}\t{{{{.CreatedBy}}}}\t{{{{.Size}}}}\t{{{{.Comment}}}}"
+        lines = listed(rows, options.value("format"), _HEADS, _KIND, table)
+    for line in lines:
+        bench.say(line)
+    return 0
+
+
+def _steps(bench: Bench, image: Image, *, whole: bool, human: bool) -> list[dict[str, Any]]:
+    """A row for each step, the newest first; only the newest has an ID."""
+    layers = iter(image.layers)
+    steps = image.config.history or tuple(History() for _ in image.layers)
+    rows = []
+    for step in steps:
+        layer = None if step.empty_layer else next(layers, None)
+        size = bench.store.layer_size(layer) if layer else 0
+        by = step.created_by.replace("\t", " ")
+        rows.append(
+            {
+                "ID": MISSING,
+                "CreatedSince": units.ago(step.created, bench.now()),
+                "CreatedAt": step.created or UNKNOWN,
+                "CreatedBy": by if whole or len(by) <= 45 else f"{by[:44]}…",
+                "Size": units.size(size) if human else str(size),
+                "Comment": step.comment,
+            }
+        )
+    identity = image.id
+    if bench.view == CONTAINERD:
+        identity = image.index.digest if image.index else image.digest
+    if rows:
+        rows[-1]["ID"] = str(identity) if whole else identity.short
+    return rows[::-1]
+
+
+_SHOWN: Final = Flag("format", FORMAT, "f", "string")
+
+VERBS: Final = {
+    "inspect": Verb(
+        "Return low-level information on Docker objects",
+        "[OPTIONS] NAME|ID [NAME|ID...]",
+        _inspect,
+        (
+            _SHOWN,
+            Flag("size", "Display total file sizes if the type is container", "s"),
+            Flag("type", "Only inspect objects of the given type", value="string"),
+        ),
+        least=1,
+        most=None,
+    ),
+    "image inspect": Verb(
+        "Display detailed information on one or more images",
+        "[OPTIONS] IMAGE [IMAGE...]",
+        _image_inspect,
+        (_SHOWN,),
+        least=1,
+        most=None,
+    ),
+    "history": Verb(
+        "Show the history of an image",
+        "[OPTIONS] IMAGE",
+        _history,
+        (
+            Flag("format", FORMAT, value="string"),
+            Flag("human", "Print sizes and dates in human readable format (default true)", "H"),
+            Flag("no-trunc", "Don't truncate output"),
+            Flag("quiet", "Only show image IDs", "q"),
+        ),
+        least=1,
+        most=1,
+        aliases=("image history",),
+    ),
+}

@@ -1,0 +1,42 @@
+"""Names on a command line: what is no name, or names nothing, refused in Docker's words."""
+
+from __future__ import annotations
+
+from imgkit.commands.bench import Bench, Refused, daemon
+from imgkit.errors import InvalidReference, NotFound
+from imgkit.inventory import Holding, find
+from imgkit.reference import Reference
+
+
+def named(text: str) -> Reference:
+    """The name that is written, by itself; the command line refuses what is none."""
+    try:
+        return Reference.parse(text)
+    except InvalidReference as error:
+        raise Refused(wrong(error, text)) from None
+
+
+def wrong(error: InvalidReference, text: str, *, engine: bool = False) -> str:
+    """What Docker calls wrong with a name: its command line, or its engine."""
+    if error.facts.get("reason") != "uppercase":
+        return "invalid reference format"
+    path = text.partition("@")[0].rpartition(":")[0] or text
+    first = path.partition("/")[0]
+    if first != path and (first == "localhost" or any(c in first for c in ".:")):
+        path = path.partition("/")[2]
+    elif "/" not in path:
+        path = f"library/{path}"
+    which = "" if engine else f" ({path})"
+    return f"invalid reference format: repository name{which} must be lowercase"
+
+
+def found(bench: Bench, text: str) -> tuple[Holding, Reference | None]:
+    """The image of that name or ID, and the name; the engine refuses what is none."""
+    try:
+        return find(bench.store, text)
+    except NotFound as error:
+        try:
+            Reference.parse(text)
+        except InvalidReference as invalid:
+            raise daemon(wrong(invalid, text, engine=True)) from None
+        raise daemon(str(error)) from None

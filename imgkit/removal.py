@@ -1,0 +1,202 @@
+"""What `rmi` and `image prune` do: names go first, then images, then layers that nobody uses.
+
+The rules are those of Docker's classic image store:
+
+    by name   the name goes; with the last one, the image. Not while a container uses the image.
+    by ID     all names go, unless they are of several repositories; then the image.
+    forced    names of several repositories go too. With a container that does not run, the image
+              goes, and its layers stay for the container; with one that does, it stays, dangling.
+
+A layer goes with the last image or container that has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from imgkit.container.containers import Containers
+from imgkit.container.record import RUNNING, ContainerRecord
+from imgkit.digest import Digest
+from imgkit.errors import ImgkitError
+from imgkit.image import Image
+from imgkit.inventory import Holding, find, holdings
+from imgkit.manifest import Descriptor
+from imgkit.reference import Reference
+from imgkit.store import Store
+
+UNTAGGED = "Untagged"
+DELETED = "Deleted"
+
+
+class Conflict(ImgkitError):
+    """Something still needs the image. Facts: `id`, `forcible` (whether force would do)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """One thing that went: a name, an image by its ID, or a layer by its ChainID."""
+
+    kind: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Removes from one local repository; every method returns what went, in order."""
+
+    store: Store
+    containers: Containers
+
+    def remove(self, text: str, *, force: bool = False) -> list[Removed]:
+        """Afterwards the name, or the image of that ID, is gone.
+
+        Raises `NotFound`, or `Conflict` when something still needs it.
+        """
+        holding, name = find(self.store, text)
+        if name is None:
+            return self._by_id(holding, force)
+        return self._by_name(holding, name, text, force)
+
+    def prune(self, unwanted: Sequence[Holding]) -> tuple[list[Removed], int]:
+        """Afterwards these images are gone, unless a container uses them; and bytes reclaimed."""
+        gone: list[Removed] = []
+        before = self._layers()
+        for holding in unwanted:
+            if not self._using(holding):
+                gone += [*self._untag(holding.names), *self._delete(holding)]
+        after = self._layers()
+        return gone, sum(size for one, size in before.items() if one not in after)
+
+    def collect(self) -> None:
+        """Afterwards no blob is left of images that neither a name nor a container holds."""
+        keep = self._held()
+        for folder in (self.store.home / "blobs").iterdir():
+            for path in folder.iterdir():
+                digest = Digest(f"{folder.name}:{path.name}")
+                if digest not in keep:
+                    self.store.remove(digest)
+
+    # -- the two ways ---------------------------------------------------------------------------
+
+    def _by_name(self, holding: Holding, name: Reference, text: str, force: bool) -> list[Removed]:
+        same = [tag for tag in holding.tags if _repository(tag) == _repository(name)]
+        using = self._using(holding)
+        single = len(set(map(_repository, holding.names))) == 1
+        last = single and (len(same) == 1 or bool(name.digest and len(holding.names) == 1))
+        if last and using and not force and not (name.digest and holding.tags):
+            raise Conflict(
+                f'conflict: unable to remove repository reference "{text}" (must force) - '
+                f"container {using[0].short} is using its referenced image {holding.id.short}",
+                id=holding.id,
+                forcible=True,
+            )
+        names = [name]
+        if not name.digest and same == [name]:  # the digests of a repository go with its last tag
+            names += [one for one in holding.digests if _repository(one) == _repository(name)]
+        gone = self._untag(names)
+        left = [one for one in holding.names if one not in names]
+        running = any(one.state == RUNNING for one in using)
+        if left:
+            return gone
+        if running:
+            self.store.keep_nameless(holding.records[0].descriptor)
+            return gone
+        return gone + self._delete(holding)
+
+    def _by_id(self, holding: Holding, force: bool) -> list[Removed]:
+        repositories = set(map(_repository, holding.names))
+        using = self._using(holding)
+        running = [one for one in using if one.state == RUNNING]
+        if running:
+            why = f"image is being used by running container {running[0].short}"
+            raise self._conflict(holding, "cannot be forced", why)
+        if not force and (len(repositories) > 1 or len(holding.tags) > 1):
+            raise self._conflict(
+                holding, "must be forced", "image is referenced in multiple repositories"
+            )
+        if using and not force:
+            why = f"image is being used by stopped container {using[0].short}"
+            raise self._conflict(holding, "must be forced", why)
+        return [*self._untag(holding.names), *self._delete(holding)]
+
+    @staticmethod
+    def _conflict(holding: Holding, how: str, why: str) -> Conflict:
+        return Conflict(
+            f"conflict: unable to delete {holding.id.short} ({how}) - {why}",
+            id=holding.id,
+            forcible=how.startswith("must"),
+        )
+
+    # -- steps ----------------------------------------------------------------------------------
+
+    def _untag(self, names: Sequence[Reference]) -> list[Removed]:
+        gone = []
+        for name in names:
+            self.store.unname(name)
+            gone.append(Removed(UNTAGGED, name.familiar))
+        return gone
+
+    def _delete(self, holding: Holding) -> list[Removed]:
+        """Afterwards the image is gone, and every layer that nothing else has."""
+        gone = [Removed(DELETED, str(holding.id))]
+        had = _chain(holding.image) if holding.image else []
+        self.store.forget({record.descriptor.digest for record in holding.records})
+        left = self._layers()
+        gone += [Removed(DELETED, str(one)) for one in reversed(had) if one not in left]
+        keep = self._held()
+        for record in holding.records:
+            for digest in list(_reached(self.store, record.descriptor, record.index)):
+                if digest not in keep:
+                    self.store.remove(digest)
+        return gone
+
+    def _using(self, holding: Holding) -> list[ContainerRecord]:
+        return self.containers.using(holding.id)[::-1]
+
+    def _images(self) -> Iterator[Image]:
+        """Every image that a row or a container holds."""
+        for holding in holdings(self.store):
+            if holding.image:
+                yield holding.image
+        for record in self.containers.records():
+            image = Image(self.store, Descriptor.from_json(record.manifest))
+            if self.store.size_of(image.digest) is not None:
+                yield image
+
+    def _layers(self) -> dict[Digest, int]:
+        """Every layer in use, by ChainID, with the bytes of its files."""
+        return {
+            chain: self.store.layer_size(layer)
+            for image in self._images()
+            for chain, layer in zip(_chain(image), image.layers, strict=True)
+        }
+
+    def _held(self) -> set[Digest]:
+        """The digest of every blob that a row or a container needs."""
+        held: set[Digest] = set()
+        for row in self.store.records():
+            held |= set(_reached(self.store, row.descriptor, row.index))
+        for record in self.containers.records():
+            held |= set(_reached(self.store, Descriptor.from_json(record.manifest), None))
+        return held
+
+
+def _repository(name: Reference) -> str:
+    return name.repository
+
+
+def _chain(image: Image) -> list[Digest]:
+    return list(image.config.chain_ids)
+
+
+def _reached(store: Store, manifest: Descriptor, index: Digest | None) -> Iterator[Digest]:
+    """The digests of all blobs that one row leads to."""
+    yield manifest.digest
+    if index:
+        yield index
+    if store.size_of(manifest.digest) is not None:
+        yield from (child.digest for child in Image(store, manifest).manifest.children)
