@@ -26,6 +26,7 @@ from imgkit.lab import Lab, Pulled
 from imgkit.legend import INK, LEGEND, Drawing, bold
 from imgkit.lessons import COURSE
 from imgkit.manifest import Descriptor
+from imgkit.mount import Mount
 from imgkit.reference import Reference
 from imgkit.units import size
 
@@ -120,6 +121,7 @@ FIGURES: Final[dict[str, Callable[[Pulled], Figure]]] = {
         samples.names(), ("redis", "busybox", "tu-demo", "regsync", "powershell")
     ),
     "containers": lambda pulled: diagrams.containers(three("python:3.11-alpine")),
+    "lookup": lambda pulled: diagrams.lookup(Lab().run("demo/leaky", "sh"), "/app/.env"),
     "tags": lambda pulled: diagrams.tags("alpine", targets(Lab(), "alpine")),
 }
 """Every figure of the course; the checks below hold for each."""
@@ -416,3 +418,29 @@ def test_containers_share_layers_and_not_what_they_write(figures: dict[str, Figu
     assert [row[2] for row in figure.rows] == ["/note", "nothing", "nothing"]
     for layer in samples.image("python:3.11-alpine").manifest.layers:
         assert figure.dot.count(layer.digest.short) == 1
+
+
+# -- a lookup -------------------------------------------------------------------------------
+
+
+def test_a_lookup_is_traced(figures: dict[str, Figure]) -> None:
+    """Every directory has its row, from the top, with what it has; below the end none is asked."""
+    assert figures["lookup"].rows == [
+        ("upper", "upperdir", "no /app"),
+        ("init", "lowerdir", "no /app"),
+        ("layer 6", "lowerdir", "no /app"),
+        ("layer 5", "lowerdir", "nothing"),
+        ("layer 4", "lowerdir", "whiteout: the search ends here"),
+        ("layer 3", "lowerdir", "not asked"),
+        ("layer 2", "lowerdir", "no /app"),
+        ("layer 1", "lowerdir", "no /app"),
+    ]
+    assert "layer 4: whiteout: the search ends here" in figures["lookup"].alt
+
+
+def test_a_lookup_of_what_is_nowhere() -> None:
+    """All are asked, and a path that holds markup is drawn as text."""
+    shown = diagrams.lookup(Mount(samples.image("alpine").layers), "/<b>\x1b[31m/x")
+    assert [row[2] for row in shown.rows] == ["no /<b>\\x1b[31m", "no /<b>\\x1b[31m"]
+    assert "\x1b" not in shown.words()
+    assert shown.svg() is not None

@@ -42,6 +42,7 @@ COURSE: Final = (
         _BEGIN,
         concepts=(1, 2, 3, 4, 9, 10, 11, 12, 14, 15),
         widget="LayerExplorer",
+        ready=True,
     ),
     Lesson(
         "02-pulling",
@@ -63,6 +64,7 @@ COURSE: Final = (
         _FETCH,
         concepts=(31, 32, 33, 34, 35, 36),
         widget="NameExplorer",
+        ready=True,
     ),
     Lesson(
         "05-layers",
@@ -70,6 +72,7 @@ COURSE: Final = (
         _INSIDE,
         concepts=(37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 76),
         widget="LayerExplorer",
+        ready=True,
     ),
     Lesson(
         "06-union-filesystem",
@@ -77,6 +80,7 @@ COURSE: Final = (
         _INSIDE,
         concepts=(47, 48, 49, 50, 51, 52, 54, 56),
         widget="OverlayStepper",
+        ready=True,
     ),
     Lesson(
         "07-images-and-containers",

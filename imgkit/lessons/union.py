@@ -1,0 +1,266 @@
+"""Exercises and quiz of `06-union-filesystem`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from imgkit.lab import Lab
+from imgkit.lessons.exercise import Exercise, Mistake, sample
+from imgkit.lessons.quiz import Choice, Question
+from imgkit.mount import Mount
+from imgkit.stepper import Stepper
+
+
+def _passwd(lab: Lab) -> int:
+    """The layer of redis, from 1, whose /etc/passwd shows."""
+    stepper = Stepper(Mount(sample(lab, "redis").layers))
+    return stepper.asked("/etc/passwd")[-1].layer + 1
+
+
+def _stepped(lab: Lab) -> Stepper:
+    stepper = Stepper(Mount(sample(lab, "demo/leaky").layers))
+    stepper.take("delete", "/app/data.json")
+    stepper.take("rename", "/app/app.sh", "/app/run.sh")
+    return stepper
+
+
+def _hidden(lab: Lab) -> list[str]:
+    """The whiteouts in upper after the two steps of exercise 2."""
+    tree = _stepped(lab).mount.upper
+    return [f"/{path}" for path, inode in tree.walk() if inode.is_whiteout]
+
+
+def _written(lab: Lab) -> list[str]:
+    tree = _stepped(lab).mount.upper
+    return [f"/{path}" for path, inode in tree.walk() if not inode.is_dir]
+
+
+def _order(lab: Lab) -> list[str]:
+    count = len(sample(lab, "nginx").layers)
+    return ["init", *(f"layer {number}" for number in range(count, 0, -1))]
+
+
+def _number(answer: Any) -> Any:
+    """The number in an answer such as "layer 2", or the answer itself."""
+    found = re.fullmatch(r"\D*(\d+)\D*", answer) if isinstance(answer, str) else None
+    return int(found[1]) if found else answer
+
+
+def _same_number(answer: Any, truth: Any) -> bool:
+    return not isinstance(answer, bool) and bool(_number(answer) == truth)
+
+
+def _same_paths(answer: Any, truth: Any) -> bool:
+    """Whether an answer has the same paths, in any order, with or without the first slash."""
+    if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
+        return False
+    return {f"/{str(path).strip('/ ')}" for path in answer} == set(truth)
+
+
+def _same_order(answer: Any, truth: Any) -> bool:
+    """Whether an answer has the same directories in the same order: a list, or with colons."""
+    if isinstance(answer, str):
+        answer = answer.removeprefix("lowerdir=").split(":")
+    if not isinstance(answer, list | tuple):
+        return False
+    return [_name(word) for word in answer] == [_name(word) for word in truth]
+
+
+def _name(word: Any) -> str:
+    """A directory as everybody may write it: layer-2, Layer 2, layer2/diff, 2, web-init/diff."""
+    short = re.sub(r"/diff$|[^a-z0-9]", "", str(word).lower()).removeprefix("layer")
+    return "init" if short.endswith("init") else short
+
+
+EXERCISES: Final = (
+    Exercise(
+        key="union-1",
+        task=(
+            "**Exercise 1.** In a container of `redis`, somebody reads `/etc/passwd`. Which layer "
+            "does it come from? The answer is the number of the layer; the base is layer 1."
+        ),
+        expects="the number of a layer",
+        types=(int, float, str),
+        truth=_passwd,
+        same=_same_number,
+        because="It is the topmost layer that has the file. It added a user, so it has a copy.",
+        hints=(
+            "From the top down: which is the first layer that has this file?",
+            'Start one, `box = lab.run("redis", "sh")`, and ask it for the path.',
+            "`diagrams.lookup(box, path)` draws the search, and `box.mount.lookup(path)` lists it.",
+        ),
+        solution=(
+            'box = lab.run("redis", "sh")\n'
+            'last = box.mount.lookup("/etc/passwd")[-1]  # whoever ended the search\n'
+            "answer = last.layer + 1  # the base is 0 there"
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: 1,
+                "The base brought that file first (or you count from 0). But a layer above has one "
+                "of the same name, and that hides it.",
+            ),
+            Mistake(
+                lambda lab: len(sample(lab, "redis").layers),
+                "The top layer is asked first, but it does not have the file. So the next one is "
+                "asked.",
+            ),
+            Mistake(
+                lambda lab: len(sample(lab, "redis").layers) + 1 - _passwd(lab),
+                "You count from the top. The base is layer 1.",
+            ),
+        ),
+    ),
+    Exercise(
+        key="union-2",
+        task=(
+            "**Exercise 2.** In a new container of `demo/leaky`, two commands are run: "
+            "`rm /app/data.json` and `mv /app/app.sh /app/run.sh`. At which paths are there "
+            "whiteouts in upper afterwards? The answer is a list of paths."
+        ),
+        expects='a list of paths, such as ["/etc/motd"]',
+        types=(list, tuple, set, frozenset),
+        truth=_hidden,
+        same=_same_paths,
+        because="A rename is a copy under the new name, and a deletion of the old one.",
+        hints=(
+            "Both commands take a name away that a layer below has.",
+            'Run them in `lab.run("demo/leaky", "sh")`, and look at `box.mount.upper`.',
+            "`[path for path, inode in box.mount.upper.walk() if inode.is_whiteout]` picks them.",
+        ),
+        solution=(
+            'box = lab.run("demo/leaky", "sh")\n'
+            'box.sh("rm /app/data.json; mv /app/app.sh /app/run.sh")\n'
+            "answer = [path for path, inode in box.mount.upper.walk() if inode.is_whiteout]"
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: ["/app/data.json"],
+                "And the old name of the renamed file? Layer 5 still has it; something must hide "
+                "it.",
+            ),
+            Mistake(
+                _written,
+                "The new name is in the list, too. There, upper has a file, with all its content.",
+            ),
+            Mistake(
+                lambda lab: ["/app/.wh.data.json", "/app/.wh.app.sh"],
+                "So the tar of a layer would say it. In the upper directory of overlayfs a "
+                "whiteout has the very name that it hides.",
+            ),
+            Mistake(
+                lambda lab: [*_hidden(lab), "/app/.env", "/app/deploy.key"],
+                "Two of these are whiteouts in layer 4, of the image. Asked for is upper.",
+            ),
+            Mistake(
+                lambda lab: [],
+                "Then both old names would show again: the layers below still have them.",
+            ),
+        ),
+    ),
+    Exercise(
+        key="union-3",
+        task=(
+            "**Exercise 3.** Write the mount option `lowerdir` of a container of `nginx`, which "
+            "has seven layers: the directories in the right order. The answer is a list of names: "
+            "`layer 1` to `layer 7`, and what else is needed."
+        ),
+        expects='a list of names, such as ["layer 1", "layer 2"]',
+        types=(list, tuple, str),
+        truth=_order,
+        same=_same_order,
+        because="The first name is the topmost directory: the one that is asked first.",
+        hints=(
+            "Docker puts one more directory between the image and upper. And who is asked first?",
+            'The command of the mount shows it: `Stepper(lab.run("nginx", "sh")).command`.',
+        ),
+        solution=(
+            "from imgkit.stepper import Stepper\n\n"
+            'stepper = Stepper(lab.run("nginx", "sh"))\n'
+            "answer = list(reversed(stepper.names[:-1]))  # all but upper"
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: _order(lab)[::-1],
+                "So the base would be on top and hide what was built upon it. The first name is "
+                "the topmost.",
+            ),
+            Mistake(
+                lambda lab: _order(lab)[1:],
+                "These are the layers of the image. Docker adds one of its own above them.",
+            ),
+            Mistake(
+                lambda lab: ["upper", *_order(lab)],
+                "upper has an option of its own, `upperdir`: it is the one that is written.",
+            ),
+            Mistake(
+                lambda lab: ["init", *_order(lab)[:0:-1]],
+                "init is in its place, on top. But below it come the layers, and you have the base "
+                "first.",
+            ),
+        ),
+    ),
+)
+
+QUIZ: Final = (
+    Question(
+        "An image has a file of 1 GB. In a container somebody runs chmod 600 on it. "
+        "What does that cost?",
+        (
+            Choice(
+                "Some bytes: only the mode is written",
+                "A filesystem of its own would do that. Here the mode belongs to a file that can't "
+                "change, so upper needs a file, with content.",
+            ),
+            Choice(
+                "1 GB in upper, and the time to copy it",
+                "Docker mounts with metacopy=off: for a new mode, too, the whole file is copied.",
+                right=True,
+            ),
+            Choice(
+                "2 GB: a copy in upper and a new layer",
+                "A container makes no layers; it writes to the one directory that it has.",
+            ),
+        ),
+    ),
+    Question(
+        "A Dockerfile copies a key in one step and deletes it in the next. What do the two "
+        "layers hold?",
+        (
+            Choice(
+                "The first one the key, the second one a whiteout",
+                "And everybody who can pull the image can unpack the first.",
+                right=True,
+            ),
+            Choice(
+                "The first one nothing any more, the second one a note about it",
+                "A layer never changes once it is made. The second can only hide.",
+            ),
+            Choice(
+                "The first one the key, the second one an empty file in its place",
+                "Then merged would show an empty file. A whiteout shows nothing at all.",
+            ),
+        ),
+    ),
+    Question(
+        "A container removes the directory /data, which its image has, and makes it again. Why "
+        "is the new one marked as opaque?",
+        (
+            Choice(
+                "So that nobody can write to it",
+                "It can be written like any other. The mark is about what lies below.",
+            ),
+            Choice(
+                "So that it takes no space",
+                "An empty directory takes next to none, marked or not.",
+            ),
+            Choice(
+                "So that it does not merge with the /data of the image",
+                "Directories of the same name merge. Without the mark the old files would be back.",
+                right=True,
+            ),
+        ),
+    ),
+)
