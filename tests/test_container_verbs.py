@@ -186,7 +186,7 @@ def test_columns(docker: Do) -> None:
     """A long command is cut; an image that has another name now is shown by its ID."""
     docker("build", "-t", "mine", "-", stdin="FROM alpine")
     docker("run", "--name", "one", "mine", "echo", "a b", "0123456789")
-    assert docker("ps", "-al", "--format", "{{.Command}}").out == "\"echo 'a b' 0123456…\""
+    assert docker("ps", "-al", "--format", "{{.Command}}").out == "\"echo 'a b' 01234567…\""
     whole = docker("ps", "-a", "--no-trunc", "--format", "{{.Command}}").out
     assert whole == "\"echo 'a b' 0123456789\""
     assert docker("ps", "-a", "--format", "{{.Image}}").out == "mine"
@@ -209,6 +209,7 @@ def test_attached(docker: Do, bench: Bench) -> None:
         terminal.type("exit 5")
         return terminal.code or 0
 
+    bench.terminal = False
     assert docker("run", "-it", "alpine", "sh").err == "the input device is not a TTY"
     bench.attach = attach
     assert docker("run", "-it", "--name", "one", "-w", "/etc", "alpine").status == 5
@@ -233,7 +234,7 @@ def test_a_real_prompt(tmp_path: Path) -> None:
         stderr=inner,
         env=env,
         start_new_session=True,
-        preexec_fn=lambda: ioctl(0, TIOCSCTTY, 0),
+        preexec_fn=lambda: ioctl(0, TIOCSCTTY, 0),  # noqa: PLW1509  one thread; else no Ctrl-C
     )
     os.close(inner)
     screen = Screen(outer)

@@ -93,7 +93,7 @@ def _advised(bench: Bench, options: Options, sentence: str) -> str:
 
 def _started(bench: Bench, container: Container, options: Options) -> int:
     """The container runs, or has run: its exit code."""
-    stdin = bench.read() if options.on("interactive") else b""
+    stdin = bench.read() if options.on("interactive") and not options.on("tty") else b""
     try:
         done = container.start(stdin)
     except (CannotRun, ExecFailed) as error:
@@ -234,8 +234,8 @@ def _start(bench: Bench, options: Options) -> int:
 def _attached(bench: Bench, container: Container, options: Options) -> int:
     """Start it, and show what it prints from then on."""
     before = len(container.record.printed)
-    stdin = bench.read() if options.on("interactive") else b""
-    done = container.start(stdin)
+    alone = options.on("interactive") and not container.record.interactive
+    done = container.start(bench.read() if alone else b"")
     say(bench, container.record.printed[before:])
     return done.code if done else _watched(bench, container)
 
@@ -255,7 +255,7 @@ def _exec(bench: Bench, options: Options) -> int:
         if interactive and tty and bench.attach and _is_shell(command):
             terminal = _terminal(bench, container, program=command, is_main=False, **how)
             return bench.attach(terminal)
-        stdin = bench.read() if interactive else b""
+        stdin = bench.read() if interactive and not tty else b""
         done = container.execute(command, stdin=stdin, **how)  # type: ignore[arg-type]
     except ContainerError as error:
         raise daemon(str(error)) from error
