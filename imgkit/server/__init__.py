@@ -32,6 +32,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Response
 
 from imgkit.errors import ImgkitError, NotFound
+from imgkit.server.allowance import Allowance
 from imgkit.server.answers import Asked, failure, http_failure, json_answer
 from imgkit.server.blobs import Blobs
 from imgkit.server.catalog import Catalog
@@ -87,7 +88,8 @@ class Registry:
     With `auth`, every request needs a token, and anybody gets one (good for `token_life` seconds).
     With `users` (passwords by name), only they get one to push and delete with, or to pull from
     repositories that are `private`; if `basic`, they show the password itself. Without `push`,
-    nothing can be written; with `sparse`, manifests may come before what they point at.
+    nothing can be written; with `sparse`, manifests may come before what they point at. With an
+    `allowance`, so many manifests may be pulled in six hours.
 
     `faults` is what goes wrong on purpose, `log` what was asked and answered, oldest first.
     """
@@ -103,6 +105,7 @@ class Registry:
         basic: bool = False,
         users: Mapping[str, str] | None = None,
         private: Collection[str] = (),
+        allowance: int | None = None,
     ) -> None:
         self.stores = tuple(stores)
         self.tokens = Tokens(token_life)
@@ -114,6 +117,7 @@ class Registry:
             users=users,
             private=private,
         )
+        self.allowance = Allowance(allowance)
         self.faults: list[Fault] = []
         self.log: deque[Exchange] = deque(maxlen=1000)
         self.repositories = Repositories(self.stores)
@@ -159,7 +163,13 @@ class Registry:
         request.name = facts.pop("name", "")
         if admit and method not in ("guard.token", "moved"):
             self.guard.admit(request)
-        answer: Response = attrgetter(method)(self)(request, **facts)
+        if method != "catalog.get":
+            answer: Response = attrgetter(method)(self)(request, **facts)
+            return answer
+        if request.method == "GET":
+            self.allowance.take()
+        answer = self.catalog.get(request, **facts)
+        self.allowance.tell(answer)
         return answer
 
     # -- what goes wrong on purpose -----------------------------------------------------------
