@@ -139,6 +139,16 @@ class Image:
         name = f"{self.name.familiar} " if self.name else ""
         return f"<Image {name}{self.descriptor.digest.short}: {len(self.manifest.layers)} layers>"
 
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """Every platform that its name stands for: those of the index, or its own alone."""
+        if self.index is None:
+            return (self.config.platform,)
+        found = read_document(self.source, self.index)
+        assert isinstance(found, Index)
+        entries = [entry for entry in found.manifests if not entry.is_attestation]
+        return tuple(entry.platform for entry in entries if entry.platform)
+
     @cached_property
     def manifest(self) -> Manifest:
         found = read_document(self.source, self.descriptor)
