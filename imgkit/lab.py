@@ -29,6 +29,7 @@ from imgkit.client.credentials import Credentials
 from imgkit.container import Container
 from imgkit.errors import Unreachable
 from imgkit.image import Copied, Image, Progress, verify
+from imgkit.inventory import holdings
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.server import transport
@@ -83,7 +84,7 @@ class Lab:
         Lab.newest = self
 
     def __repr__(self) -> str:
-        here, there = len(self.store.records()), len(samples.names())
+        here, there = len(holdings(self.store)), len(samples.names())
         return f"<Lab: {here} images in the local repository, {there} names in the registry>"
 
     @property

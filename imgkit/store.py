@@ -75,7 +75,8 @@ class Store:
             self.sweep()
 
     def __repr__(self) -> str:
-        return f"<Store of {len(self.records())} images in {self.home}>"
+        images = {record.descriptor.digest for record in self.records()}
+        return f"<Store of {len(images)} images in {self.home}>"
 
     # -- names ------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ def refuse(
     domain, _, path = name.partition("/")
     status = answer.status_code
     code, message = _complaint(body)
-    facts = {"status": status, "code": code, "url": answer.url}
+    facts = {"status": status, "code": code, "url": answer.url, "says": message}
     says = f" It says: {message}." if message else ""
     if status == 404 and what.startswith("manifests/"):
         wanted = what.removeprefix("manifests/")

@@ -49,7 +49,11 @@ def _meant(store: Store, word: str) -> list[tuple[Image, Reference | None]]:
     """The image of a name or an ID; of a name without a tag, all tags of its repository."""
     with contextlib.suppress(InvalidReference):
         wanted = Reference.parse(word)
-        named = [(row, Reference.parse(row.name)) for row in store.records() if row.name]
+        named = [
+            (row, Reference.parse(row.name))
+            for row in store.records()
+            if row.name and "@" not in row.name
+        ]
         found = [
             (store.open_image(row), name)
             for row, name in named

@@ -178,11 +178,16 @@ def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings in the engine's order, with what they do not say."""
     facts: dict[str, Any] = {}
     for key, bare in _BARE.items():
-        facts[key] = settings.get(key) or bare
+        facts[key] = _sorted(settings.get(key)) or bare
         if key == "AttachStderr" and settings.get("ExposedPorts"):
-            facts["ExposedPorts"] = settings["ExposedPorts"]
+            facts["ExposedPorts"] = _sorted(settings["ExposedPorts"])
     more = {key: value for key, value in settings.items() if key not in facts and value}
     return facts | more
+
+
+def _sorted(value: Any) -> Any:
+    """A map in the order in which Go writes it."""
+    return dict(sorted(value.items())) if isinstance(value, dict) else value
 
 
 # -- history --------------------------------------------------------------------------------

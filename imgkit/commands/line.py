@@ -59,5 +59,6 @@ def complete(bench: Bench, given: Sequence[str], last: str) -> list[str]:
 
 def names(bench: Bench) -> list[str]:
     """The names in the local repository, as they are typed, and the containers'."""
-    images = [Reference.parse(row.name).familiar for row in bench.store.records() if row.name]
+    rows = [Reference.parse(row.name) for row in bench.store.records() if row.name]
+    images = [name.familiar for name in rows if not name.digest]
     return [*images, *(record.name for record in bench.containers.records())]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
-from imgkit.client import asks_itself
+from imgkit.client import Client, Exchange, asks_itself
 from imgkit.commands.bench import Bench, Refused, daemon
 from imgkit.commands.names import found, named, wrong
 from imgkit.commands.screen import Screen
@@ -17,7 +19,7 @@ from imgkit.errors import (
     NotFound,
     Unauthorized,
 )
-from imgkit.image import Copied, Image, Progress, copy
+from imgkit.image import Copied, Image, copy
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 
@@ -218,38 +220,52 @@ def _pushed(bench: Bench, name: Reference, say: Callable[[str], None]) -> None:
     assert record
     image = bench.store.open_image(record)
     target = bench.client().repository(name)
-    siblings = _siblings(bench, name, image)
-    target.siblings = tuple(siblings)
-    diff_ids = dict(
-        zip((layer.digest for layer in image.manifest.layers), image.layers, strict=True)
-    )
-    layers = list(dict.fromkeys(image.manifest.layers))[::-1]
+    target.siblings = tuple(_siblings(bench, name, image))
+    layers = list({layer.diff_id: layer for layer in image.layers}.values())[::-1]
     if not bench.terminal:
         for layer in layers:
-            say(f"{diff_ids[layer.digest].diff_id.short}: Preparing")
-    there = {layer.digest for layer in layers if target.has(layer)}
-
-    def on_progress(progress: Progress) -> None:
-        bench.on_progress(progress)
-
-    done = copy(bench.store, target, name, jobs=bench.jobs, on_progress=on_progress)
-    mounted = f"Mounted from {siblings[0]}" if siblings else "Pushed"
+            say(f"{layer.diff_id.short}: Preparing")
+    there = {layer.digest for layer in layers if target.has(layer.descriptor)}
+    with _mounts(target.client) as mounted:
+        done = copy(bench.store, target, name, jobs=bench.jobs, on_progress=bench.on_progress)
     for layer in layers:
-        said = "Layer already exists" if layer.digest in there else mounted
-        say(f"{diff_ids[layer.digest].diff_id.short}: {said}")
+        source = mounted.get(str(layer.digest))
+        sent = f"Mounted from {source}" if source else "Pushed"
+        said = "Layer already exists" if layer.digest in there else sent
+        say(f"{layer.diff_id.short}: {said}")
     digest = Reference(name.domain, name.path).with_digest(done.manifest.digest)
     bench.store.name(digest, done.manifest, None)
     say(f"{name.tag}: digest: {done.manifest.digest} size: {done.manifest.size}")
 
 
+@contextmanager
+def _mounts(client: Client) -> Iterator[dict[str, str]]:
+    """The blobs that the registry took from another of its repositories, and from which."""
+    before, mounted = client.on_exchange, dict[str, str]()
+
+    def listen(exchange: Exchange) -> None:
+        before(exchange)
+        query = parse_qs(urlsplit(exchange.url).query)
+        if exchange.status == 201 and "mount" in query:
+            mounted[query["mount"][0]] = query["from"][0]
+
+    client.on_exchange = listen
+    try:
+        yield mounted
+    finally:
+        client.on_exchange = before
+
+
 def _siblings(bench: Bench, name: Reference, image: Image) -> list[str]:
-    """Other repositories of the same registry that this image was pulled from or pushed to."""
+    """Other repositories of that registry with a layer of the image, the last used first."""
+    mine = {layer.digest for layer in image.manifest.layers}
     found = []
-    for row in bench.store.records():
+    for row in reversed(bench.store.records()):
         other = Reference.parse(row.name) if row.name else None
-        if other is None or other.registry != name.registry or other.path == name.path:
+        if not (other and other.digest and other.registry == name.registry):
             continue
-        if other.digest and row.descriptor.digest == image.digest:
+        theirs = bench.store.open_image(row).manifest.layers
+        if other.path != name.path and mine & {layer.digest for layer in theirs}:
             found.append(other.path)
     return list(dict.fromkeys(found))
 

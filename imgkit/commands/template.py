@@ -309,6 +309,7 @@ def listed(
 
     `table` is the template of the table that is printed without one.
     """
+    _readable(form)
     form = re.sub(r"\\[tn]", lambda escape: "\t\n"["tn".index(escape[0][1])], form)
     if form == "json":
         return [as_json(dict(sorted(row.items()))) for row in rows]
@@ -316,8 +317,15 @@ def listed(
         form = f"table {table}"
     if not form.startswith("table "):
         template = Template(form, kind)
-        template.check()
-        return [template.render(row) for row in rows]
+        return [template.render(dict(sorted(row.items()))) for row in rows]
     template = Template(form.removeprefix("table ").strip(), kind)
     lines = [template.render(heads), *map(template.render, rows)]
     return aligned([line.split("\t") for line in lines])
+
+
+def _readable(form: str) -> None:
+    """Raise `Refused` for a template that cannot be read; unlike `inspect`, lists exit with 1."""
+    try:
+        Template(form.removeprefix("table ")).check()
+    except Refused as refused:
+        raise Refused(str(refused)) from None
