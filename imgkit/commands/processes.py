@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from imgkit import units
 from imgkit.commands.bench import Bench, Refused, daemon
+from imgkit.commands.template import listed
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container.record import RUNNING, ContainerRecord
 from imgkit.errors import ContainerError, ImgkitError
@@ -28,23 +28,22 @@ def _ps(bench: Bench, options: Options) -> int:
         return 0
     sized = options.on("size") or ".Size" in shown or "json ." in shown
     rows = [Row(bench, record, options.on("no-trunc"), sized) for record in records]
-    for line in listed(rows, shown, sized=options.on("size")):
+    facts = [{name: find(row) for name, (_, find) in FACTS.items()} for row in rows]
+    columns = [*_COLUMNS, *(["Size"] if options.on("size") else [])]
+    table = "\t".join(f"{{{{.{name}}}}}" for name in columns)
+    for line in listed(facts, shown, _HEADS, "*formatter.ContainerContext", table):
         bench.say(line)
     return 0
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One container as `ps` shows it; `fact` gives what a template may name."""
+    """One container as `ps` shows it."""
 
     bench: Bench
     record: ContainerRecord
     whole: bool
     sized: bool
-
-    def fact(self, name: str) -> str:
-        """Raises KeyError for what there is not."""
-        return FACTS[name][1](self)
 
     @property
     def command(self) -> str:
@@ -99,6 +98,7 @@ FACTS: Final[Mapping[str, tuple[str, Callable[[Row], str]]]] = {
 }
 """What a template may name: its heading in a table, and how it is found."""
 
+_HEADS: Final = {name: head for name, (head, _) in FACTS.items()}
 _COLUMNS: Final = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 
 
@@ -201,50 +201,6 @@ _FILTERS: Final[Mapping[str, Callable[[Bench, str], Callable[[ContainerRecord], 
     "status": _by_status,
     "volume": lambda _, value: lambda record: False,
 }
-
-
-# -- how they are shown ----------------------------------------------------------------------------
-
-
-def listed(rows: Sequence[Row], shown: str, *, sized: bool) -> list[str]:
-    """The lines: a table, or what a Go template makes of each container."""
-    if shown in ("json", "{{json .}}"):
-        return [json.dumps(_facts(row), ensure_ascii=False, separators=(",", ":")) for row in rows]
-    if shown in ("", "table"):
-        columns = [*_COLUMNS, *(["Size"] if sized else [])]
-        shown = "table " + "\t".join(f"{{{{.{name}}}}}" for name in columns)
-    template = shown.removeprefix("table ").replace(r"\t", "\t").replace(r"\n", "\n")
-    lines = [_filled(template, row.fact) for row in rows]
-    if not shown.startswith("table "):
-        return lines
-    head = _filled(template, lambda name: FACTS[name][0])
-    return aligned([line.split("\t") for line in [head, *lines]])
-
-
-def _facts(row: Row) -> dict[str, Any]:
-    return {name: row.fact(name) for name in sorted(FACTS)}
-
-
-def _filled(template: str, fact: Callable[[str], str]) -> str:
-    def one(match: re.Match[str]) -> str:
-        try:
-            return fact(match[1])
-        except KeyError:
-            known = ", ".join(f".{name}" for name in FACTS)
-            raise Refused(
-                f"failed to execute template: {match[0]} is not known. There is: {known}"
-            ) from None
-
-    return re.sub(r"\{\{-?\s*\.(\w+)\s*-?\}\}", one, template)
-
-
-def aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    """The rows as lines, in columns of at least ten characters with gaps of three, as Docker's."""
-    widths = [max(10, 3 + max(map(len, column))) for column in zip(*table, strict=True)]
-    return [
-        "".join(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)) + row[-1]
-        for row in table
-    ]
 
 
 VERBS: Final = {
