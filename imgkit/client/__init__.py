@@ -291,16 +291,20 @@ class Repository:
             answer.close()
         if answer.status_code not in good:
             self.access.refuse(answer, what, doing)
-        if answer.headers.get("Content-Encoding", "identity") not in ("identity", ""):
+        self._refuse_encoded(answer, what)
+        return answer
+
+    def _refuse_encoded(self, answer: requests.Response, what: str) -> None:
+        encoding = answer.headers.get("Content-Encoding", "identity")
+        if encoding not in ("identity", ""):
             answer.close()
             raise RegistryError(
-                f"{self.domain} sent {what} encoded once more "
-                f"({answer.headers['Content-Encoding']}), so its digest cannot be checked",
+                f"{self.domain} sent {what} encoded once more ({encoding}), so its digest cannot "
+                "be checked",
                 status=answer.status_code,
                 code=None,
-                url=url,
+                url=answer.url,
             )
-        return answer
 
     def _get(self, what: str, accept: str, span: str | None, stopped: Event) -> requests.Response:
         """The answer to GET /v2/<name>/<what>; with a span of bytes, it may be a 206."""
