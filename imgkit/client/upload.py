@@ -156,8 +156,8 @@ class Upload:
 
     def _patch(self, data: bytes | Sending) -> None:
         last = self._sent + len(data) - 1
-        span = {"Content-Range": f"{self._sent}-{last}"}
-        answer = self._ask("PATCH", self._location, (202,), data=data, **span)
+        span = f"{self._sent}-{last}"
+        answer = self._ask("PATCH", self._location, (202,), data=data, span=span)
         taken = answer.headers.get("Range", f"0-{last}").rpartition("-")[2]
         if taken != str(last):
             raise RegistryError(
@@ -212,13 +212,14 @@ class Upload:
         data: bytes | Sending | None = None,
         *,
         again: bool = False,
-        **span: str,
+        span: str = "",
     ) -> requests.Response:
         answer = self.place.call(
             "upload",
             url=url,
             method=method,
-            headers=(BINARY if data is not None else {}) | span,
+            headers=(BINARY if data is not None else {})
+            | ({"Content-Range": span} if span else {}),
             data=data,
             good=good,
             doing="write",
