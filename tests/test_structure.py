@@ -32,7 +32,7 @@ MAP: Final = (
     ("transfer",),
     ("image",),
     ("store",),
-    ("archive", "comparison", "walk", "waste"),
+    ("archive", "comparison", "selection", "tampering", "walk", "waste"),
     ("shell",),
     ("draft",),
     ("inventory",),
