@@ -140,6 +140,21 @@ def test_a_mount_opens_no_door(tmp_path: Path, basic: bool, query: dict[str, str
     registry.close()
 
 
+@pytest.mark.parametrize("name", ["one", "library/one", "team/one"])
+@pytest.mark.parametrize("target", ["two", "library/two", "team/two"])
+def test_a_mount_by_the_name_that_the_client_uses(tmp_path: Path, name: str, target: str) -> None:
+    """A name of one word is mounted from as it was pushed to: the token is for that word."""
+    registry, asker = guarded(tmp_path)
+    digest = Digest.of(b"shared")
+    login(asker, ADA, f"repository:{name}:pull,push", f"repository:{target}:pull,push")
+    posted = asker.post(f"/v2/{name}/blobs/uploads/", params={"digest": digest}, data=b"shared")
+    assert posted.status_code == 201
+    params = {"mount": digest, "from": name}
+    assert asker.post(f"/v2/{target}/blobs/uploads/", params=params).status_code == 201
+    assert asker.get(f"/v2/{target}/blobs/{digest}").content == b"shared"
+    registry.close()
+
+
 def test_a_digest_opens_no_door(tmp_path: Path) -> None:
     """Who knows the digest of a blob gets it only where it was pushed."""
     registry, asker = guarded(tmp_path)

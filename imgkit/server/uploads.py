@@ -110,18 +110,22 @@ class Uploads:
         with contextlib.suppress(InvalidDigest, InvalidReference):
             digest = Digest(request.args.get("mount", ""))
             if self._repositories.place(digest):
-                sources = self._sources(request)
-                open_ = (source for source in sources if self._may_pull(request, source.path))
-                if any(self._repositories.holds(source, digest) for source in open_):
+                if any(self._repositories.holds(source, digest) for source in self._open(request)):
                     return digest
         return None
 
-    def _sources(self, request: Asked) -> list[Reference]:
-        """The repository that is named, or all of them when none is."""
-        domain = request.repository.domain
-        if "from" in request.args:
-            return [Reference.parse(f"{domain}/{request.args['from']}")]
-        return self._repositories.all(domain)
+    def _open(self, request: Asked) -> Iterator[Reference]:
+        """The repository that is named, or all of them when none is, where it may be pulled from.
+
+        A token is for the name that its client used: `redis`, it may be, not `library/redis`.
+        """
+        domain, named = request.repository.domain, request.args.get("from")
+        if named is None:
+            for source in self._repositories.all(domain):
+                if self._may_pull(request, source.path):
+                    yield source
+        elif self._may_pull(request, named):
+            yield Reference.parse(f"{domain}/{named}")
 
 
 def _receive(request: Asked, upload: Ingest) -> None:
