@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from imgkit.widgets.build_stepper import BuildStepper
 from imgkit.widgets.digest_lab import DigestLab
 from imgkit.widgets.layer_explorer import LayerExplorer
 from imgkit.widgets.name_explorer import NameExplorer
@@ -12,6 +13,7 @@ from imgkit.widgets.quiz import Quiz
 from imgkit.widgets.terminal import TerminalView
 
 __all__ = [
+    "BuildStepper",
     "DigestLab",
     "LayerExplorer",
     "NameExplorer",

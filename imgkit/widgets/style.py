@@ -36,8 +36,8 @@ CSS: Final = f"""<style>
 .imgkit .told.refused {{ border-color: {LEGEND["upper layer"].colour}; }}
 .imgkit .told.none {{ border-color: {LEGEND["whiteout"].colour}; }}
 .imgkit h4 {{ margin: 10px 0 2px; font-size: 13px; }}
-.imgkit-mono select {{ font-family: var(--jp-code-font-family, monospace); font-size: 12px;
-  white-space: pre; }}
+.imgkit-mono select, .imgkit-mono textarea {{ font-size: 12px; white-space: pre;
+  font-family: var(--jp-code-font-family, monospace); }}
 </style>"""
 
 
