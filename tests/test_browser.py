@@ -124,3 +124,48 @@ def test_the_map_leads_to_the_next_lesson(lab: Lab) -> None:
         link.click()
         opened = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) h1")
         expect(opened.first).to_contain_text("from registry to local repository", timeout=20_000)
+
+
+@pytest.fixture(scope="module")
+def stepper(lab: Lab) -> Iterator[Locator]:
+    """The output that shows the OverlayStepper, in the notebook on the union filesystem."""
+    with lab.open("06-union-filesystem.ipynb") as page:
+        assert lab.run_all(page) == []
+        found = page.locator(".jp-OutputArea-child", has=page.get_by_label("to path"))
+        found.scroll_into_view_if_needed()
+        yield found
+
+
+def test_a_step_is_taken(stepper: Locator) -> None:
+    """By mouse: who was asked, what upper got, what it cost; a second step builds on the first."""
+    stepper.get_by_label("Do", exact=True).select_option("append")
+    stepper.get_by_label("Text").fill("more")
+    stepper.get_by_role("button", name="Do it").click()
+    expect(stepper.get_by_role("status")).to_contain_text("54B of content copied up")
+    expect(stepper.locator("tr", has_text="/app/app.sh").last).to_contain_text("59B, upper")
+    stepper.get_by_label("Do", exact=True).select_option("rename")
+    stepper.get_by_label("New path").fill("/app/run.sh")
+    stepper.get_by_role("button", name="Do it").click()
+    expect(stepper.get_by_role("status")).to_contain_text("no content copied")
+    expect(stepper.get_by_label("All directories")).to_contain_text("whiteout")
+    stepper.get_by_role("button", name="Ask Linux").click()
+    expect(stepper.get_by_role("status")).to_contain_text(re.compile("Linux|kernel"))
+
+
+def test_steps_by_keyboard(stepper: Locator) -> None:
+    """From the list of operations, Tab leads to the path, the button, and the other directory."""
+    keyboard = stepper.page.keyboard
+    stepper.get_by_role("button", name="Start again").press("Enter")
+    expect(stepper.get_by_role("status")).to_contain_text("No step yet")
+    stepper.get_by_label("Do", exact=True).focus()
+    keyboard.press("Home")  # read
+    keyboard.press("Tab")
+    expect(stepper.get_by_label("to path")).to_be_focused()
+    keyboard.press("Control+a")
+    keyboard.type("/etc/hostname")
+    keyboard.press("Tab")
+    expect(stepper.get_by_role("button", name="Do it")).to_be_focused()
+    keyboard.press("Space")
+    expect(stepper.get_by_label("Steps so far")).to_contain_text("cat /etc/hostname")
+    expect(stepper.get_by_role("status")).to_contain_text("reading changes nothing")
+    expect(stepper.get_by_label("Show")).to_have_value(re.compile("/etc"))

@@ -46,6 +46,7 @@ class OverlayStepper:
         self.more = ipywidgets.Text("", **_labelled("560px"))
         for field in (self.path, self.more):
             field.add_class("imgkit-mono")
+            field.continuous_update = False  # else a click may overtake what was typed last
         self.folder = ipywidgets.Dropdown(**_labelled("560px"), description="Show")
         self.go = _button("Do it", "Do this one step", self._go, "primary")
         self.again = _button("Start again", "Upper is as it was at first", self._again)
