@@ -12,13 +12,19 @@ from collections.abc import Sequence
 
 from imgkit import prompt
 from imgkit.commands import FAILED, Bench, run
+from imgkit.commands.line import complete
 
 INTERRUPTED = 130
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command line; returns its exit status."""
+    words = sys.argv[1:] if words is None else words
     bench = Bench.of_user(_say, _warn)
+    if words[:1] == ["__complete"]:
+        for word in complete(bench, words[1:-1], words[-1]):
+            _say(word)
+        return 0
     bench.prog = "imgkit"
     bench.terminal = sys.stdout.isatty()
     bench.redraw = Lines() if bench.terminal else None
@@ -26,7 +32,7 @@ def main(words: Sequence[str] | None = None) -> int:
     bench.stdin, bench.output = sys.stdin.buffer, sys.stdout.buffer
     bench.attach = prompt.attach if sys.stdin.isatty() else None
     try:
-        return run(bench, sys.argv[1:] if words is None else words)
+        return run(bench, words)
     except KeyboardInterrupt:
         _warn("imgkit: stopped. What was whole has been kept.")
         return INTERRUPTED

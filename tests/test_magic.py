@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,3 +132,21 @@ def test_a_pull_is_shown(shell: Any) -> None:
     assert "Every digest was right" in view.view.value
     assert run(bench, ["pull", "nosuch"]) == 1
     assert "Not pulled" in view.view.value
+
+
+def test_words_are_completed_in_bash(tmp_path: Path) -> None:
+    """The lines of `imgkit completion bash` offer verbs, flags and names in a real bash."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = os.environ | {"IMGKIT_HOME": str(tmp_path / "home"), "PATH": path}
+    program = f"{sys.executable} -m imgkit"
+    script = f"""
+        imgkit() {{ {program} "$@"; }}
+        imgkit pull -q alpine >/dev/null
+        eval "$(imgkit completion bash)"
+        ask() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _imgkit; echo "${{COMPREPLY[*]}}"; }}
+        ask imgkit pul; ask imgkit image pr; ask imgkit images --dig; ask imgkit rmi al
+    """
+    done = subprocess.run(
+        ["bash", "-c", script], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["pull", "prune", "--digests", "alpine:latest"]

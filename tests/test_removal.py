@@ -65,10 +65,10 @@ def test_a_damaged_image_can_be_removed(bench: Bench, said: list[str]) -> None:
 
 def test_a_stopped_container_keeps_its_layers(bench: Bench) -> None:
     """`rmi -f` takes the image from the list, not the files from under a container."""
-    assert run(bench, ["create", "--name", "c", "redis"]) == 0
+    assert run(bench, ["create", "--name", "box", "redis"]) == 0
     assert run(bench, ["rmi", "redis"]) == 1
     assert run(bench, ["rmi", "-f", "redis"]) == 0
-    assert verify(bench.containers.get("c").image) == []
+    assert verify(bench.containers.get("box").image) == []
 
 
 # -- the view of containerd -----------------------------------------------------------------

@@ -15,6 +15,7 @@ from imgkit.commands import (
     archives,
     building,
     comparing,
+    completion,
     containers,
     describing,
     doctor,
@@ -61,7 +62,10 @@ VERBS: Final[dict[str, Verb]] = {
     **comparing.VERBS,
     **doctor.VERBS,
     **looking.VERBS,
+    **completion.VERBS,
 }
+
+_TOP: Final = "[OPTIONS] COMMAND [ARG...]"
 
 CALLED: Final = {word: name for name in VERBS for word in (name, *VERBS[name].aliases)}
 """Every way to call a verb, with the name that it has in the table."""
@@ -103,7 +107,7 @@ def _settled(bench: Bench, options: Options) -> Bench:
 
 def parse(prog: str, words: Sequence[str]) -> tuple[str, Options]:
     """The verb as it was called, which may be no verb yet but a group, and its options."""
-    top = Reader(prog, "", Verb("", "", lambda bench, options: 0, most=None, mixed=False))
+    top = Reader(prog, "", Verb("", _TOP, lambda bench, options: 0, most=None, mixed=False))
     before = top.read(words)
     rest = list(before.words)
     called = next(
