@@ -87,6 +87,12 @@ class Lab:
         here, there = len(holdings(self.store)), len(samples.names())
         return f"<Lab: {here} images in the local repository, {there} names in the registry>"
 
+    def another(self) -> Lab:
+        """A lab of its own, empty; unlike after `Lab()`, `%docker` stays with this one."""
+        made = Lab(platform=str(self.platform), view=self.view)
+        Lab.newest = self
+        return made
+
     @property
     def url(self) -> str:
         """The address of the embedded registry, for `lab.http`."""
