@@ -10,6 +10,7 @@ from imgkit.widgets.overlay_stepper import OverlayStepper
 from imgkit.widgets.platform_picker import PlatformPicker
 from imgkit.widgets.pull_monitor import PullMonitor, PullView
 from imgkit.widgets.quiz import Quiz
+from imgkit.widgets.sharing_matrix import SharingMatrix
 from imgkit.widgets.terminal import TerminalView
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "PullMonitor",
     "PullView",
     "Quiz",
+    "SharingMatrix",
     "TerminalView",
 ]
