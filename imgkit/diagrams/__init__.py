@@ -6,6 +6,7 @@ what is below, without an arrow. Shapes and colours are those of `legend.LEGEND`
 
 from __future__ import annotations
 
+from imgkit.diagrams.building import build_cache, build_share_run
 from imgkit.diagrams.chain import chain
 from imgkit.diagrams.containers import containers
 from imgkit.diagrams.course import course_map, legend
@@ -16,6 +17,8 @@ from imgkit.diagrams.registries import registries
 from imgkit.diagrams.stacks import lookup
 
 __all__ = [
+    "build_cache",
+    "build_share_run",
     "chain",
     "containers",
     "conversation",
