@@ -23,7 +23,7 @@ from imgkit.image import Image
 from imgkit.layer import Layer
 from imgkit.manifest import OCI_CONFIG, OCI_LAYER, Descriptor, Manifest
 from imgkit.platforms import Platform
-from imgkit.store import Ingest, Store
+from imgkit.store import Store
 
 _OCI: Final = {
     "application/vnd.docker.image.rootfs.diff.tar": OCI_LAYER,
@@ -130,9 +130,7 @@ class Cache:
         facts: dict[str, Any] = {"config": after.config.descriptor.to_json()}
         if len(after.layers) > len(before.layers):
             facts["layer"] = after.layers[-1].to_json()
-        with Ingest(self.store, None) as file:
-            file.write(document.dump(facts))
-            file.move(self._path(key))
+        self.store.write(self._path(key), document.dump(facts))
 
     def _path(self, key: str) -> Path:
         return self.store.home / "cache" / f"{key}.json"

@@ -103,7 +103,7 @@ class Removal:
         if left:
             return gone
         if running:
-            self.store.keep_nameless(holding.records[0].descriptor)
+            self.store.keep(holding.records[0].descriptor)
             return gone
         return gone + self._delete(holding)
 

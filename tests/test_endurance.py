@@ -30,7 +30,7 @@ from imgkit.manifest import OCI_LAYER, Descriptor
 from imgkit.reference import Reference
 from imgkit.server import Registry, transport
 from imgkit.server.faults import Fault
-from imgkit.store import Ingest, Store
+from imgkit.store import Store
 
 KILLS: Final = 12
 LAYERS: Final = [{"data": random.Random(n).randbytes(400_000)} for n in range(5)]
@@ -349,7 +349,7 @@ def test_beginnings_are_swept_when_asked(tmp_path: Path) -> None:
     path = store.home / "ingest" / digest.replace(":", "-")
     path.write_bytes(BLOB[:100])
     assert (store.sweep(), path.exists()) == (0, True)
-    with Ingest(store, None, digest) as alive:
+    with store.ingest(None, digest) as alive:
         alive.write(b"x")
         assert (store.sweep(beginnings=True), path.exists()) == (0, True)
     assert (store.sweep(beginnings=True), path.exists()) == (101, False)
@@ -359,7 +359,7 @@ def test_a_second_writer_has_a_file_of_its_own(tmp_path: Path) -> None:
     """Two that write one blob do not meet; the name is for the first."""
     store = Store(tmp_path / "home")
     digest = Digest.of(BLOB)
-    with Ingest(store, None, digest) as first, Ingest(store, None, digest) as second:
+    with store.ingest(None, digest) as first, store.ingest(None, digest) as second:
         assert first.path != second.path
         for file in (first, second):
             file.write(BLOB)

@@ -17,12 +17,12 @@ PACKAGE: Final = Path(imgkit.__file__).parent
 
 # A module imports only from lines above its own; on its own line, only what SIDEWAYS lists.
 MAP: Final = (
-    ("errors", "units", "golang", "ingest"),
+    ("errors", "units", "golang"),
     ("digest",),
-    ("document",),
+    ("document", "ingest"),
     ("platforms",),
     ("reference", "manifest"),
-    ("config",),
+    ("config", "layout"),
     ("tar",),
     ("layer",),
     ("overlay",),

@@ -17,14 +17,14 @@ from typing import Final
 
 from imgkit import document
 from imgkit.container import Clock, Container
-from imgkit.container.record import REMOVED, ContainerRecord
+from imgkit.container.record import CREATED, REMOVED, ContainerRecord
 from imgkit.digest import Digest, VerifyingReader
 from imgkit.draft import moment
 from imgkit.errors import ContainerError, ImgkitError, StoreError
 from imgkit.image import Image
 from imgkit.layer import Layer
 from imgkit.manifest import OCI_LAYER, Descriptor
-from imgkit.store import Ingest, Store
+from imgkit.store import Store
 
 NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
@@ -160,19 +160,19 @@ class Containers:
     # -- on disk --------------------------------------------------------------------------------
 
     def _keep(self, container: Container) -> None:
-        """Afterwards the directory has the container as it is now, or has it no more."""
+        """Afterwards the directory has the container as it is now, or has it no more.
+
+        Raises `ContainerError` for one that somebody else has removed meanwhile.
+        """
         record = container.record
+        if record.state not in (CREATED, REMOVED) and not self._path(record.id, "json").exists():
+            raise ContainerError(f"No such container: {record.name}", name=record.name)
         if record.state == REMOVED:
             for ending in ("json", "tar"):
                 self._path(record.id, ending).unlink(missing_ok=True)
             return
-        self._write(self._path(record.id, "tar"), container.written_tar(root=True))
-        self._write(self._path(record.id, "json"), document.dump(dataclasses.asdict(record)))
-
-    def _write(self, path: Path, data: bytes) -> None:
-        with Ingest(self.store, None) as file:
-            file.write(data)
-            file.move(path)
+        self.store.write(self._path(record.id, "tar"), container.written_tar(root=True))
+        self.store.write(self._path(record.id, "json"), document.dump(dataclasses.asdict(record)))
 
     def _read(self) -> Iterator[ContainerRecord]:
         for path in self.folder.glob("*.json") if self.folder.is_dir() else ():

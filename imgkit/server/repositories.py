@@ -21,7 +21,7 @@ from imgkit.digest import Digest
 from imgkit.errors import InvalidManifest, NotFound, VerificationError
 from imgkit.manifest import Descriptor, Index, Manifest
 from imgkit.reference import Reference
-from imgkit.store import Ingest, Store
+from imgkit.store import Store
 
 ADDED: Final = b"+"
 DELETED: Final = b"-"
@@ -153,9 +153,7 @@ class Repositories:
         with contextlib.suppress(OSError):
             if path.read_bytes() == data:
                 return
-        with Ingest(self.stores[0], None) as file:
-            file.write(data)
-            file.move(path)
+        self.stores[0].write(path, data)
 
 
 def subject_of(found: Manifest | Index) -> Digest | None:

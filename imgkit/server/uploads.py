@@ -15,10 +15,10 @@ from werkzeug.wrappers import Response
 
 from imgkit.digest import CHUNK, Digest
 from imgkit.errors import InvalidDigest, InvalidReference
+from imgkit.ingest import Ingest
 from imgkit.reference import Reference
 from imgkit.server.answers import Asked, created, refused
 from imgkit.server.repositories import Repositories
-from imgkit.store import Ingest
 
 
 class Uploads:
@@ -109,9 +109,9 @@ class Uploads:
         """
         with contextlib.suppress(InvalidDigest, InvalidReference):
             digest = Digest(request.args.get("mount", ""))
-            if self._repositories.place(digest):
-                if any(self._repositories.holds(source, digest) for source in self._open(request)):
-                    return digest
+            holds, place = self._repositories.holds, self._repositories.place
+            if place(digest) and any(holds(source, digest) for source in self._open(request)):
+                return digest
         return None
 
     def _open(self, request: Asked) -> Iterator[Reference]:
