@@ -16,18 +16,25 @@ import pytest
 from conftest import peer
 
 from imgkit import diagrams, figure, samples
+from imgkit.build import Options, build
 from imgkit.client import Exchange
 from imgkit.container import Container
 from imgkit.container.containers import Containers
 from imgkit.conversation import LOCAL, REGISTRY, TOKENS, brief, meaning, request, steps
 from imgkit.digest import Digest
 from imgkit.figure import Figure
+from imgkit.image import copy
 from imgkit.lab import Lab, Pulled
 from imgkit.legend import INK, LEGEND, Drawing, bold
 from imgkit.lessons import COURSE
 from imgkit.manifest import Descriptor
 from imgkit.mount import Mount
+from imgkit.platforms import Platform
+from imgkit.rebuild import Rebuild, Run
 from imgkit.reference import Reference
+from imgkit.selection import Selection
+from imgkit.server import Registry, transport
+from imgkit.store import Store
 from imgkit.units import size
 
 WIDTH: Final = 830
@@ -96,6 +103,12 @@ def targets(lab: Lab, name: str) -> dict[str, Descriptor]:
     return {tag: there.resolve(Reference.parse(f"{name}:{tag}")) for tag in there.tags()}
 
 
+def selection(name: str, platform: str) -> Selection:
+    """What that platform gets under that name."""
+    reference = Reference.parse(name).with_default_tag()
+    return Selection.of(samples.store(), reference, Platform.parse(platform))
+
+
 def three(name: str) -> list[Container]:
     """Three containers of one image, the first of which has written a file."""
     lab = Lab()
@@ -106,6 +119,37 @@ def three(name: str) -> list[Container]:
         container.start()
     made[0].execute(["sh", "-c", "echo mine > /note"])
     return made
+
+
+def rebuilt() -> list[Run]:
+    """Three builds: the first, one with nothing changed, one with a changed step."""
+    lab = Lab()
+    lab.pull("alpine")
+    text = 'FROM alpine\nWORKDIR /app\nRUN echo a > a\nRUN echo b > b\nCMD ["sh"]\n'
+    rebuild = Rebuild(lab.store, text, {}, Options(clock=lambda: samples.NOW))
+    rebuild.build()
+    rebuild.build()
+    rebuild.text = text.replace("echo a", "echo something that is too long to be shown here")
+    rebuild.build()
+    return rebuild.runs
+
+
+def shared() -> Figure:
+    """An image that was built, pushed to a registry, mounted in another repository, and pulled."""
+    lab, elsewhere = Lab(), Lab()
+    office = Registry([Store(lab.home.parent / "office")], auth=False)
+    for one in (lab, elsewhere):
+        transport.mount(one.http, office, "http://office.localhost:5000")
+    lab.pull("alpine")
+    name = Reference.parse("office.localhost:5000/team/app:1.0")
+    text = "FROM alpine\nRUN echo a > a\n"
+    built = build(text, {}, lab.store, name.canonical, Options(clock=lambda: samples.NOW))
+    copy(lab.store, lab.repository(name.canonical), name)
+    elsewhere.pull(name.canonical)
+    figure = diagrams.build_share_run(built.image, office.log)
+    assert "(3 blobs sent)" in figure.alt
+    assert "(3 blobs fetched)" in figure.alt
+    return figure
 
 
 FIGURES: Final[dict[str, Callable[[Pulled], Figure]]] = {
@@ -121,8 +165,17 @@ FIGURES: Final[dict[str, Callable[[Pulled], Figure]]] = {
         samples.names(), ("redis", "busybox", "tu-demo", "regsync", "powershell")
     ),
     "containers": lambda pulled: diagrams.containers(three("python:3.11-alpine")),
+    "build cache": lambda pulled: diagrams.build_cache(rebuilt()),
+    "build share run": lambda pulled: shared(),
     "lookup": lambda pulled: diagrams.lookup(Lab().run("demo/leaky", "sh"), "/app/.env"),
     "tags": lambda pulled: diagrams.tags("alpine", targets(Lab(), "alpine")),
+    "hash chain": lambda pulled: diagrams.hash_chain(samples.image("nigelpoulton/k8sbook"), 3),
+    "short hash chain": lambda pulled: diagrams.hash_chain(samples.image("golftrack:1.5"), 1),
+    "platforms": lambda pulled: diagrams.platforms(selection("redis", "linux/arm64")),
+    "windows": lambda pulled: diagrams.platforms(
+        selection("mcr.microsoft.com/powershell", "windows(10.0.26100)/amd64")
+    ),
+    "no platform": lambda pulled: diagrams.platforms(selection("alpine", "linux/riscv64")),
 }
 """Every figure of the course; the checks below hold for each."""
 

@@ -11,8 +11,10 @@ from imgkit.diagrams.chain import chain
 from imgkit.diagrams.containers import containers
 from imgkit.diagrams.course import course_map, legend
 from imgkit.diagrams.exchanges import conversation
+from imgkit.diagrams.hashes import hash_chain
 from imgkit.diagrams.names import name_parts, tags
 from imgkit.diagrams.parts import image_parts
+from imgkit.diagrams.platforms import platforms
 from imgkit.diagrams.registries import registries
 from imgkit.diagrams.stacks import lookup
 
@@ -23,10 +25,12 @@ __all__ = [
     "containers",
     "conversation",
     "course_map",
+    "hash_chain",
     "image_parts",
     "legend",
     "lookup",
     "name_parts",
+    "platforms",
     "registries",
     "tags",
 ]
