@@ -7,7 +7,17 @@ from typing import Any, Final
 
 from imgkit.errors import NotFound
 from imgkit.lab import Lab
-from imgkit.lessons import capstone, contents, layers, names, pulling, registries, start_here, union
+from imgkit.lessons import (
+    capstone,
+    contents,
+    layers,
+    names,
+    pulling,
+    registries,
+    runtime,
+    start_here,
+    union,
+)
 from imgkit.lessons.course import COURSE, Lesson
 from imgkit.lessons.exercise import PASSED, Exercise, Verdict
 from imgkit.lessons.progress import Progress, note
@@ -34,6 +44,7 @@ _BESIDE: Final = {
     "04-names-and-tags": names,
     "05-layers": layers,
     "06-union-filesystem": union,
+    "07-images-and-containers": runtime,
     "13-capstone": capstone,
 }
 

@@ -88,6 +88,7 @@ COURSE: Final = (
         _INSIDE,
         concepts=(3, 5, 6, 7, 8, 13, 53, 54, 55),
         widget="OverlayStepper",
+        ready=True,
     ),
     Lesson(
         "08-building-and-sharing",

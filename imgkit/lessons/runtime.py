@@ -1,0 +1,255 @@
+"""Exercises and quiz of `07-images-and-containers`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from imgkit.lab import Lab
+from imgkit.lessons.exercise import Exercise, Mistake, sample
+from imgkit.lessons.quiz import Choice, Question
+from imgkit.mount import Mount
+from imgkit.stepper import Stepper
+
+SERVER: Final = "/usr/local/bin/redis-server"
+
+
+def _diff(lab: Lab) -> list[str]:
+    """What `docker diff` prints after the three commands of exercise 1."""
+    stepper = Stepper(Mount(sample(lab, "demo/leaky").layers))
+    stepper.take("write", "/app/new", "x")
+    stepper.take("delete", "/app/data.json")
+    stepper.take("chmod", "/app/app.sh", "700")
+    return [f"{letter} {path}" for letter, path in stepper.mount.changes()]
+
+
+def _all_but(lab: Lab, line: str) -> list[str]:
+    return [other for other in _diff(lab) if other != line]
+
+
+def _server(lab: Lab) -> int:
+    """The bytes of the server of redis."""
+    return len(sample(lab, "redis").overlay.read(SERVER))
+
+
+def _on_disk(lab: Lab) -> int:
+    """The bytes of redis unpacked, once, and of three changed copies of its server."""
+    return sample(lab, "redis").unpacked_size + 3 * (_server(lab) + 1)
+
+
+def _layers(lab: Lab) -> int:
+    return len(sample(lab, "redis").layers)
+
+
+def _same_lines(answer: Any, truth: Any) -> bool:
+    """Whether an answer has the same lines: one text or many, or pairs; in any order."""
+    if isinstance(answer, str):
+        answer = answer.splitlines()
+    if isinstance(answer, bytes) or not isinstance(answer, Iterable):
+        return False
+    lines = (line if isinstance(line, str) else " ".join(map(str, _words(line))) for line in answer)
+    return {re.sub(r"\s+/?", " /", line.strip()) for line in lines} == set(truth)
+
+
+def _words(line: Any) -> Iterable[Any]:
+    return line if isinstance(line, list | tuple) else [line]
+
+
+EXERCISES: Final = (
+    Exercise(
+        key="images-1",
+        task=(
+            "**Exercise 1.** In a new container of `demo/leaky`, three commands are run: "
+            "`echo x > /app/new`, `rm /app/data.json` and `chmod 700 /app/app.sh`. What does "
+            '`docker diff` print of it? The answer is a list of lines, such as `"A /srv/x"`.'
+        ),
+        expects='a list of lines, such as ["C /srv", "A /srv/x"]',
+        types=(list, tuple, set, frozenset, str),
+        truth=_diff,
+        same=_same_lines,
+        because="Four lines: what was added, changed and deleted, and the directory around it.",
+        hints=(
+            "There are three letters: A for what is new, C for changed, D for deleted.",
+            "Run the commands in a container, and look at its `diff()`. Its pairs will do.",
+            "A directory in which a name comes or goes has changed, too.",
+        ),
+        solution=(
+            'box = lab.run("demo/leaky", "sh")\n'
+            'box.sh("echo x > /app/new; rm /app/data.json; chmod 700 /app/app.sh")\n'
+            "answer = box.diff()"
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: _all_but(lab, "C /app"),
+                "The three files are right. But a name came into /app and one went, so the "
+                "directory changed, too.",
+            ),
+            Mistake(
+                lambda lab: ["A /app/app.sh", *_all_but(lab, "C /app/app.sh")],
+                "app.sh is in upper now, but it is not new: the image has it. To the container it "
+                "is the same file, with another mode.",
+            ),
+            Mistake(
+                lambda lab: ["C /app/data.json", *_all_but(lab, "D /app/data.json")],
+                "data.json was not changed but deleted; that is a letter of its own.",
+            ),
+            Mistake(
+                lambda lab: _all_but(lab, "C /app/app.sh"),
+                "A new mode is a change, even if the content is what it was.",
+            ),
+            Mistake(
+                lambda lab: ["A /app/.wh.data.json", *_all_but(lab, "D /app/data.json")],
+                "That name stands in the tar of a layer. docker diff says D, and the name of what "
+                "was deleted.",
+            ),
+        ),
+    ),
+    Exercise(
+        key="images-2",
+        task=(
+            "**Exercise 2.** Three commands are run in a container of `redis`; each makes one new "
+            "file. Then the container is committed to a new image. How many layers has that one? "
+            "The answer is a number."
+        ),
+        expects="a number of layers",
+        types=(int, float),
+        truth=lambda lab: _layers(lab) + 1,
+        because="All that the container wrote, by however many commands, is one layer.",
+        hints=(
+            "A commit makes a layer of upper. How many uppers has a container?",
+            'Try it: `%docker commit NAME mine`, then count `lab.image("mine").layers`.',
+        ),
+        solution=(
+            'box = lab.run("redis", "sh")\n'
+            "for number in range(3):\n"
+            '    box.sh(f"touch /file{number}")\n'
+            "made = box.commit(lab.store, None)\n"
+            "answer = len(made.layers)"
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: _layers(lab) + 3,
+                "So it would be with three RUN lines in a Dockerfile, where each step is "
+                "committed. Here there is one commit.",
+            ),
+            Mistake(
+                _layers,
+                "So many has redis itself. What the container wrote has to be somewhere, too.",
+            ),
+            Mistake(
+                lambda lab: 1,
+                "The new image has the layers of the old one below its own.",
+            ),
+            Mistake(
+                lambda lab: _layers(lab) + 2,
+                "Docker's own layer (init) is not part of an image: it is made anew for each "
+                "container, and left out by the commit.",
+            ),
+        ),
+    ),
+    Exercise(
+        key="images-3",
+        task=(
+            "**Exercise 3.** Three containers of `redis` run. In each of them one byte is appended "
+            f"to `{SERVER}`. How many bytes of content are on the disk then: the image's layers, "
+            "unpacked, and all three uppers? The answer is a number."
+        ),
+        expects="a number of bytes",
+        types=(int, float),
+        truth=_on_disk,
+        because="The layers are there once. Each upper has a copy of the one file that it changed.",
+        hints=(
+            "What do the containers share, and what has each for itself?",
+            "The layers together have `image.unpacked_size` bytes. What is in one upper?",
+            "A container's `size` is the bytes in its upper.",
+        ),
+        solution=(
+            'boxes = [lab.run("redis", "sh") for _ in range(3)]\n'
+            "for box in boxes:\n"
+            f'    box.sh("echo >> {SERVER}")\n'
+            "answer = boxes[0].image.unpacked_size + sum(box.size for box in boxes)"
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: 3 * (sample(lab, "redis").unpacked_size + 1),
+                "That would be three copies of the image. Its layers are on the disk once, however "
+                "many containers stand on them.",
+            ),
+            Mistake(
+                lambda lab: sample(lab, "redis").unpacked_size + 3,
+                "Three bytes were written. But each container had to copy the file before.",
+            ),
+            Mistake(
+                lambda lab: sample(lab, "redis").unpacked_size + _server(lab) + 1,
+                "Each container has an upper of its own, so there are three copies.",
+            ),
+            Mistake(
+                lambda lab: 3 * (_server(lab) + 1),
+                "These are the uppers. The layers below are on the disk, too.",
+            ),
+            Mistake(
+                lambda lab: sample(lab, "redis").unpacked_size + 2 * _server(lab) + 3,
+                "The old file stays in its layer, below the three copies: a layer never changes.",
+            ),
+        ),
+    ),
+)
+
+QUIZ: Final = (
+    Question(
+        "You stop the last container of an image, and type docker rmi. What happens?",
+        (
+            Choice(
+                "The image is removed: nothing runs any more",
+                "A stopped container can be started again, and then it needs the layers below.",
+            ),
+            Choice(
+                "It is refused, because the stopped container still uses the image",
+                "The container has to be removed first. docker ps -a shows it, docker ps does not.",
+                right=True,
+            ),
+            Choice(
+                "Image and container are both removed",
+                "Docker never throws a container away unasked: what it wrote would be lost.",
+            ),
+        ),
+    ),
+    Question(
+        "A database runs in a container without a volume. Which command loses its data?",
+        (
+            Choice(
+                "docker rm",
+                "The writable layer belongs to the container, and goes with it.",
+                right=True,
+            ),
+            Choice(
+                "docker stop",
+                "Stopping ends the program. The writable layer stays, and is there at the next "
+                "start.",
+            ),
+            Choice(
+                "docker commit",
+                "That makes an image with a copy of the data. The container stays as it is.",
+            ),
+        ),
+    ),
+    Question(
+        "Somebody changes /file1 in a container. Who sees the change?",
+        (
+            Choice(
+                "Every container of that image",
+                "They share the layers, and no layer was changed.",
+            ),
+            Choice(
+                "Containers that are started from the image afterwards",
+                "These begin with an empty upper over the same old layers.",
+            ),
+            Choice(
+                "That container alone",
+                "The changed copy is in its own upper.",
+                right=True,
+            ),
+        ),
+    ),
+)
