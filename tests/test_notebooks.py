@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import nbformat
 import pytest
@@ -143,6 +143,31 @@ def test_nothing_of_one_machine_is_stored(path: Path) -> None:
     text = json.dumps([cell.outputs for cell in cells(path, "code")])
     for pattern in (r"/(home|root|tmp)/\w", r"127\.0\.0\.1:\d", "IPY_MODEL"):
         assert not re.search(pattern, text), pattern
+
+
+SAID: Final = {
+    "02-pulling": "7.0.5 7.73 12.8 279 2017 2025",  # what the source documents say, and when
+    "05-layers": "1979",  # the first tar
+}
+"""Numbers in the text of a lesson that no cell could compute."""
+
+DIGITS: Final = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{7,}\b|\b\d[\d.,]*\d\b|\b\d\b")
+
+
+@each
+def test_no_fact_is_typed_by_hand(path: Path) -> None:
+    """Each digest, size, count and ID in the text is in some cell or output of the notebook."""
+    code = cells(path, "code")
+    shown = json.dumps([cell.outputs for cell in code]) + "".join(cell.source for cell in code)
+    known = {*SAID.get(path.stem, "").split(), *(lesson.file[:2] for lesson in COURSE)}
+    for cell in cells(path, "markdown"):
+        if "<summary>Solution</summary>" in cell.source:  # exercises are data, and tested as such
+            continue
+        prose = re.sub(
+            r"\*\*Time\*\*: [^.]*\.|```.*?```|]\([^)]*\)", "", cell.source, flags=re.DOTALL
+        )
+        for number in DIGITS.findall(prose):
+            assert number.replace(",", "") in shown or number in known, f"{number}: {cell.source}"
 
 
 @each
