@@ -56,7 +56,7 @@ def asked(claim: Claim) -> tuple[Outcome, str]:
     if (reason := why_not()) is None:
         with Kernel() as kernel:
             if not (claim.only_root and kernel.rootless):
-                return observed(claim, kernel), f"Linux {platform.release()} was asked now."
+                return observed(claim, kernel), f"Linux {_release()} was asked now."
     answered = f"This is what Linux {_record()['kernel']} answered."
     return recorded(claim), f"{reason or ONLY_ROOT} {answered}"
 
@@ -65,8 +65,7 @@ def record() -> str:
     """The recorded outcomes of all claims, as text, from the kernel that is running."""
     with Kernel() as kernel:
         outcomes = {claim.id: observed(claim, kernel)._asdict() for claim in CLAIMS}
-    release = ".".join(platform.release().split(".")[:2])
-    return json.dumps({"kernel": release, "outcomes": outcomes}, indent=1) + "\n"
+    return json.dumps({"kernel": _release(), "outcomes": outcomes}, indent=1) + "\n"
 
 
 @cache
@@ -89,3 +88,8 @@ def _outcome(answers: list[str], merged: Facts, upper: Facts) -> Outcome:
         {path: str(fact) for path, fact in facts.items() if path} for facts in (merged, upper)
     )
     return Outcome(answers, merged_texts, upper_texts)
+
+
+def _release() -> str:
+    """The version of the kernel, without what its builder added."""
+    return ".".join(platform.release().split(".")[:2])
