@@ -34,6 +34,7 @@ from imgkit.rebuild import Rebuild, Run
 from imgkit.reference import Reference
 from imgkit.selection import Selection
 from imgkit.server import Registry, transport
+from imgkit.sharing import Outcome, Sharing, rehearse
 from imgkit.store import Store
 from imgkit.units import size
 
@@ -152,6 +153,22 @@ def shared() -> Figure:
     return figure
 
 
+def several() -> Lab:
+    """Four images that share layers; one of them has two names, and one a container."""
+    lab = Lab()
+    for name in ("portainer/portainer-ce", "redis", "redis:7.4", "nginx", "node"):
+        lab.pull(name)
+    lab.run("nginx")
+    return lab
+
+
+def removals(lab: Lab) -> list[Outcome]:
+    """What each of some removals would do, by itself."""
+    redis = lab.image("redis").id.short
+    lines = (["portainer/portainer-ce"], ["redis"], [redis], ["nginx"], ["redis", "redis:7.4"])
+    return [rehearse(lab.store, words) for words in lines]
+
+
 FIGURES: Final[dict[str, Callable[[Pulled], Figure]]] = {
     "legend": lambda pulled: diagrams.legend(),
     "course": lambda pulled: diagrams.course_map(COURSE),
@@ -169,6 +186,8 @@ FIGURES: Final[dict[str, Callable[[Pulled], Figure]]] = {
     "build share run": lambda pulled: shared(),
     "lookup": lambda pulled: diagrams.lookup(Lab().run("demo/leaky", "sh"), "/app/.env"),
     "tags": lambda pulled: diagrams.tags("alpine", targets(Lab(), "alpine")),
+    "sharing": lambda pulled: diagrams.sharing(Sharing.of(several().store)),
+    "removals": lambda pulled: diagrams.removals(removals(several())),
     "hash chain": lambda pulled: diagrams.hash_chain(samples.image("nigelpoulton/k8sbook"), 3),
     "short hash chain": lambda pulled: diagrams.hash_chain(samples.image("golftrack:1.5"), 1),
     "platforms": lambda pulled: diagrams.platforms(selection("redis", "linux/arm64")),
@@ -471,6 +490,29 @@ def test_containers_share_layers_and_not_what_they_write(figures: dict[str, Figu
     assert [row[2] for row in figure.rows] == ["/note", "nothing", "nothing"]
     for layer in samples.image("python:3.11-alpine").manifest.layers:
         assert figure.dot.count(layer.digest.short) == 1
+
+
+# -- sharing and removing -------------------------------------------------------------------
+
+
+def test_a_shared_layer_is_drawn_in_each_of_its_images(figures: dict[str, Figure]) -> None:
+    """One row for a layer of several images, joined; the table has every layer once."""
+    figure, now = figures["sharing"], Sharing.of(several().store)
+    for layer in now.layers:
+        several_have_it = len(layer.holders) > 1
+        assert (f'"{layer.blob.digest.short} label"' in figure.dot) == several_have_it
+    assert [row[0] for row in figure.rows] == [layer.blob.digest for layer in now.layers]
+    assert f"{size(now.apart[0] - now.packed)} saved" in figure.caption
+
+
+def test_each_removal_says_what_would_go(figures: dict[str, Figure]) -> None:
+    """A shared layer stays; with two names, one removed takes nothing; a conflict is refused."""
+    says = [row[3] for row in figures["removals"].rows]
+    assert says[1:4] == ["no layer goes", "refused", "refused"]
+    rows = figures["removals"].rows
+    assert "4f4fb700ef54" in rows[0][2]
+    assert [len(row[1].split()) for row in (rows[0], rows[4])] == [3, 6]
+    assert figures["removals"].dot.count("dashed") == 3 + 6
 
 
 # -- a lookup -------------------------------------------------------------------------------

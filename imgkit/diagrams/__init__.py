@@ -16,6 +16,7 @@ from imgkit.diagrams.names import name_parts, tags
 from imgkit.diagrams.parts import image_parts
 from imgkit.diagrams.platforms import platforms
 from imgkit.diagrams.registries import registries
+from imgkit.diagrams.sharing import removals, sharing
 from imgkit.diagrams.stacks import lookup
 
 __all__ = [
@@ -32,5 +33,7 @@ __all__ = [
     "name_parts",
     "platforms",
     "registries",
+    "removals",
+    "sharing",
     "tags",
 ]

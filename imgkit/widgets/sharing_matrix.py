@@ -137,8 +137,9 @@ def page(plan: Outcome, line: str) -> str:
     rows = []
     for layer in plan.before.layers:
         digest = layer.blob.digest
-        fate = "goes" if digest in plan.gone else "stays"
-        then = "goes" if fate == "goes" else f"stays: {_several(plan.kept_by(digest))}"
+        kept = plan.kept_by(digest)
+        fate = "stays" if kept else "goes"
+        then = fate if kept in ((), layer.holders) else f"stays: {_several(kept)}"
         rows.append((layer, then, fate))
     body = _log(plan, line) + _sum(plan, "would go")
     return _page(body, _matrix(plan.before.holders, rows, "Then"))
