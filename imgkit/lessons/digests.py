@@ -1,0 +1,328 @@
+"""Exercises and quiz of `10-digests`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from imgkit.digest import Digest
+from imgkit.errors import ImgkitError
+from imgkit.image import Image, read_document
+from imgkit.lab import Lab
+from imgkit.lessons.exercise import Exercise, Mistake, same_digest, sample
+from imgkit.lessons.quiz import Choice, Question
+from imgkit.manifest import Index
+from imgkit.reference import Reference
+
+NAME: Final = "redis"
+DIGITS: Final = 5
+
+# -- 1: a name that is pinned ---------------------------------------------------------------
+
+
+def _targets(image: Image) -> set[Digest]:
+    """What a registry hands out for the name of an image: its index, and each manifest in it."""
+    assert image.index is not None
+    index = read_document(image.source, image.index)
+    assert isinstance(index, Index)
+    images = {entry.digest for entry in index.manifests if not entry.is_attestation}
+    return images | {image.index.digest}
+
+
+def _reference(answer: Any) -> Reference | None:
+    try:
+        return Reference.parse(answer.strip()) if isinstance(answer, str) else None
+    except ImgkitError:
+        return None
+
+
+def _is_pinned(answer: Any, lab: Lab) -> bool:
+    name = _reference(answer)
+    return name is not None and _of_redis(answer) and name.digest in _targets(sample(lab, NAME))
+
+
+def _of_redis(answer: Any) -> bool:
+    name, truth = _reference(answer), Reference.parse(NAME)
+    return name is not None and (name.registry, name.path) == (truth.registry, truth.path)
+
+
+def _index(lab: Lab) -> Digest:
+    index = sample(lab, NAME).index
+    assert index is not None
+    return index.digest
+
+
+def _only_a_tag(answer: Any, _: Lab) -> bool:
+    name = _reference(answer)
+    return name is not None and _of_redis(answer) and name.digest is None
+
+
+def _begins_with_a_digest(answer: Any, _: Lab) -> bool:
+    return isinstance(answer, str) and answer.strip().startswith("sha256:")
+
+
+def _is_cut_off(answer: Any, _: Lab) -> bool:
+    after = str(answer).partition("@")[2].removeprefix("sha256:").strip()
+    return 0 < len(after) < 64
+
+
+# -- 2: a ChainID ---------------------------------------------------------------------------
+
+
+def _two(lab: Lab, what: Callable[[Digest, Digest], str]) -> Digest:
+    first, second = sample(lab, NAME).config.diff_ids[:2]
+    return Digest.of(what(first, second).encode())
+
+
+def _of_blobs(lab: Lab) -> Digest:
+    first, second = sample(lab, NAME).manifest.layers[:2]
+    return Digest.of(f"{first.digest} {second.digest}".encode())
+
+
+# -- 3: a collision -------------------------------------------------------------------------
+
+
+def _pair(answer: Any) -> tuple[bytes, bytes] | None:
+    """The two byte strings of an answer; texts count as their UTF-8."""
+    if isinstance(answer, str | bytes) or not hasattr(answer, "__len__") or len(answer) != 2:
+        return None
+    if not all(isinstance(one, str | bytes) for one in answer):
+        return None
+    first, second = (one.encode() if isinstance(one, str) else one for one in answer)
+    return first, second
+
+
+def _in_common(answer: Any) -> int:
+    """How many digits the digests of two byte strings have in common at their beginning."""
+    pair = _pair(answer)
+    if pair is None or pair[0] == pair[1]:
+        return 0
+    first, second = (Digest.of(one).hex for one in pair)
+    return next(n for n in range(65) if n == 64 or first[n] != second[n])
+
+
+def collision(digits: int, cut: Callable[[str], str] = lambda text: text) -> tuple[bytes, bytes]:
+    """Two different texts whose digests begin with the same digits, found by trying."""
+    seen: dict[str, bytes] = {}
+    for number in range(16**digits + 1):
+        text = b"image %d" % number
+        start = cut(Digest.of(text).hex)[:digits]
+        if start in seen:
+            return seen[start], text
+        seen[start] = text
+    raise AssertionError("more texts than beginnings: two must be the same")
+
+
+def _backwards(text: str) -> str:
+    return text[::-1]
+
+
+def _same_texts(answer: Any, _: Lab) -> bool:
+    pair = _pair(answer)
+    return pair is not None and pair[0] == pair[1]
+
+
+def _same_ends(answer: Any, _: Lab) -> bool:
+    pair = _pair(answer)
+    if pair is None or pair[0] == pair[1]:
+        return False
+    first, second = (Digest.of(one).hex for one in pair)
+    return first[-DIGITS:] == second[-DIGITS:]
+
+
+EXERCISES: Final = (
+    Exercise(
+        key="digests-1",
+        task=(
+            f"**Exercise 1.** Your deployment says `{NAME}:7.4.1`. Write the name that pulls the "
+            "same image from this registry today, and can never pull another. The answer is a text."
+        ),
+        expects="a name that could stand behind docker pull",
+        types=str,
+        passes=_is_pinned,
+        because="Whatever becomes of the tags: these bytes, or an error.",
+        hints=(
+            "A tag can be moved, even one with three numbers. What can't?",
+            "`docker buildx imagetools inspect` prints the digest of what a name points at.",
+            "A digest stands behind an `@`, with its algorithm and all 64 digits.",
+        ),
+        solution=(
+            "from imgkit.reference import Reference\n\n"
+            f'name = Reference.parse("{NAME}:7.4.1")\n'
+            f"answer = f\"{NAME}@{{lab.repository('{NAME}').resolve(name).digest}}\""
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: f"{NAME}:7.4.1",
+                "That is a tag, and whoever owns the repository can push it again. Three numbers "
+                "are a good custom, and no promise.",
+                _only_a_tag,
+            ),
+            Mistake(
+                lambda lab: f"{NAME}@sha256:{_index(lab).short}",
+                "A digest in a name needs all of its digits. Twelve are for your eyes: whoever "
+                "builds images can make two with the same twelve.",
+                _is_cut_off,
+            ),
+            Mistake(
+                lambda lab: f"{NAME}@{sample(lab, NAME).id}",
+                "That is the digest of the config, the IMAGE ID of the classic store. A registry "
+                "hands out manifests and indexes by name; a config is only a blob.",
+            ),
+            Mistake(
+                lambda lab: str(_index(lab)),
+                "The digest is right. But who is asked for it, and in which repository?",
+                _begins_with_a_digest,
+            ),
+        ),
+    ),
+    Exercise(
+        key="digests-2",
+        task=(
+            f"**Exercise 2.** Compute the ChainID of the two lowest layers of `{NAME}`. "
+            "The answer is a digest."
+        ),
+        expects="a digest, 'sha256:' and 64 digits",
+        types=(str, bytes),
+        truth=lambda lab: sample(lab, NAME).config.chain_ids[1],
+        same=same_digest,
+        because="It names the stack: the same second layer on another first one has another.",
+        hints=(
+            "A ChainID is the hash of a short text, not of any file.",
+            "The text is two digests with a blank between them: what is below, what is on top.",
+            "Which digests? Those of the tars: `lab.image(...).config.diff_ids`.",
+        ),
+        solution=(
+            "import hashlib\n\n"
+            f'lab.pull("{NAME}")\n'
+            f'first, second = lab.image("{NAME}").config.diff_ids[:2]\n'
+            'answer = "sha256:" + hashlib.sha256(f"{first} {second}".encode()).hexdigest()'
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: sample(lab, NAME).config.diff_ids[1],
+                "That is the DiffID of the second layer alone, whatever it stands on.",
+            ),
+            Mistake(
+                _of_blobs,
+                "You chained the digests of the packed blobs. Then the same files, packed by "
+                "another program, would be another stack; so DiffIDs are chained.",
+            ),
+            Mistake(
+                lambda lab: _two(lab, lambda first, second: f"{first}{second}"),
+                "Almost: there is one blank between the two digests.",
+            ),
+            Mistake(
+                lambda lab: _two(lab, lambda first, second: f"{second} {first}"),
+                "The other way round: what lies below comes first.",
+            ),
+            Mistake(
+                lambda lab: _two(lab, lambda first, second: f"{first} {second}\n"),
+                "There is a line break at the end of what you hashed. Did `echo` put it there?",
+            ),
+        ),
+    ),
+    Exercise(
+        key="digests-3",
+        task=(
+            f"**Exercise 3.** Find two different texts whose SHA-256 begins with the same {DIGITS} "
+            "hex digits. The answer is the pair."
+        ),
+        expects="two texts, as (first, second)",
+        types=(tuple, list),
+        passes=lambda answer, lab: _in_common(answer) >= DIGITS,
+        because=f"{16**DIGITS:,} beginnings are possible, and some 1,300 tries were enough.",
+        hints=(
+            "Take texts that are numbered, and remember every beginning that you have seen.",
+            "In the cell above, what has to be changed for one digit more?",
+        ),
+        solution=(
+            "import hashlib, itertools\n\n"
+            "seen = {}\n"
+            "for number in itertools.count():\n"
+            "    text = str(number)\n"
+            f"    start = hashlib.sha256(text.encode()).hexdigest()[:{DIGITS}]\n"
+            "    if start in seen:\n"
+            "        break\n"
+            "    seen[start] = text\n"
+            "answer = (seen[start], text)"
+        ),
+        mistakes=(
+            Mistake(
+                lambda lab: ("image 1", "image 1"),
+                "These are the same text, so of course they have the same digest.",
+                _same_texts,
+            ),
+            Mistake(
+                lambda lab: collision(4),
+                "Four digits are the same, and not the fifth.",
+                lambda answer, lab: _in_common(answer) == DIGITS - 1,
+            ),
+            Mistake(
+                lambda lab: collision(DIGITS, _backwards),
+                "Their digests *end* with the same digits. Look at the beginning.",
+                _same_ends,
+            ),
+        ),
+    ),
+)
+
+QUIZ: Final = (
+    Question(
+        "A pull of alpine printed Digest: sha256:02bb6f428431..., and docker images then showed "
+        "44dd6f223004 and 7.73MB. Which Docker was it?",
+        (
+            Choice(
+                "One with the containerd image store",
+                "There the ID would begin as the digest does: both are of what the tag points at.",
+            ),
+            Choice(
+                "One with the classic image store",
+                "The ID is another digest than that of the pull: the one of the config.",
+                right=True,
+            ),
+            Choice(
+                "That can't be: one of the two was damaged",
+                "Both are right. They are hashes of two different documents of one image.",
+            ),
+        ),
+    ),
+    Question(
+        "Somebody packs the layers of an image again with a better compressor. No file changes. "
+        "Which of these stays the same?",
+        (
+            Choice(
+                "The digest of the manifest",
+                "It has the digests of the blobs in it, and these are new.",
+            ),
+            Choice(
+                "The digest that docker pull prints",
+                "It is that of the index or manifest, and both change.",
+            ),
+            Choice(
+                "The config, and so the IMAGE ID of the classic store",
+                "The config has the DiffIDs in it: hashes of the tars before they are packed.",
+                right=True,
+            ),
+        ),
+    ),
+    Question(
+        "A registry was broken into. A file in a layer is another one, and every digest in config, "
+        "manifest and index was made to fit. Who notices?",
+        (
+            Choice(
+                "Whoever pulls by a digest noted before",
+                "The index is another document now; its old digest leads to nothing else.",
+                right=True,
+            ),
+            Choice(
+                "Everybody: every client checks every digest",
+                "They do, and all of them fit. The first one came from the registry itself.",
+            ),
+            Choice(
+                "Nobody: then every check holds",
+                "Of those within the image, yes. One digest is outside: the one that you noted.",
+            ),
+        ),
+    ),
+)
