@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from imgkit.build import Builder, Files
 from imgkit.build import Options as How
-from imgkit.commands.bench import FAILED, Bench, Refused, misnamed
-from imgkit.commands.pulling import pull
+from imgkit.commands.bench import DAEMON, FAILED, Bench, Refused, misnamed
+from imgkit.commands.pulling import fetch
 from imgkit.commands.running import not_started
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container.terminal import plain
@@ -76,12 +76,11 @@ def _carried_out(bench: Bench, options: Options, say: Callable[[str], None]) -> 
 
 
 def _how(bench: Bench, options: Options, say: Callable[[str], None]) -> How:
-    def fetch(name: Reference, platform: Platform | None) -> None:
-        def tell(line: str) -> None:
-            if line != name.canonical:
-                say(line)
-
-        pull(replace(bench, say=tell), name.familiar, platform)
+    def pull(name: Reference, platform: Platform | None) -> None:
+        try:
+            fetch(bench, name, platform, say)
+        except Refused as error:
+            raise Refused(str(error).removeprefix(DAEMON), status=error.status) from None
 
     platform = options.value("platform")
     return How(
@@ -91,7 +90,7 @@ def _how(bench: Bench, options: Options, say: Callable[[str], None]) -> How:
         no_cache=options.on("no-cache"),
         clock=bench.now,
         say=say,
-        pull=fetch,
+        pull=pull,
         platform=Platform.parse(platform) if platform else None,
         native=bench.platform,
     )

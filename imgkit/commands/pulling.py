@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -105,6 +106,21 @@ def pull(
     return done
 
 
+def fetch(
+    bench: Bench, name: Reference, platform: Platform | None, say: Callable[[str], None]
+) -> None:
+    """Pull what another verb needs, which says all but the full name; raises `Refused`."""
+
+    def tell(line: str) -> None:
+        if line != name.canonical:
+            say(line)
+
+    try:
+        pull(replace(bench, say=tell), name.familiar, platform)
+    except (NotFound, Unauthorized) as error:
+        raise _not_pulled(bench, name, error) from None
+
+
 def _silent(_: str) -> None:
     """Say nothing."""
 
@@ -129,7 +145,8 @@ def _copied(
         finally:
             screen.end()
     digest = Reference(name.domain, name.path).with_digest(done.target.digest)
-    bench.store.name(digest, done.manifest, done.index)
+    if bench.store.find(digest) is None:  # a digest stays with the platform that came first
+        bench.store.name(digest, done.manifest, done.index)
     say(f"Digest: {done.target.digest}")
     return done
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from imgkit.commands.bench import DAEMON, Bench, Refused, daemon, misnamed
-from imgkit.commands.pulling import pull
+from imgkit.commands.pulling import fetch
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container import Container
 from imgkit.container.terminal import Terminal, plain
@@ -177,12 +176,7 @@ def _image(bench: Bench, asked: str, options: Options) -> Image:
     if name.familiar == "scratch:latest":
         raise NotFound("'scratch' is a reserved name", name=asked)
     platform = Platform.parse(options.value("platform")) if options.value("platform") else None
-
-    def tell(line: str) -> None:
-        if line != name.canonical:
-            bench.warn(line)
-
-    pull(replace(bench, say=tell), name.familiar, platform)
+    fetch(bench, name, platform, bench.warn)
     return bench.store.image(asked)
 
 

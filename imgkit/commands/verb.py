@@ -128,13 +128,13 @@ class Reader:
         for place, letter in enumerate(text):
             flag = next((flag for flag in self._flags() if flag.short == letter), None)
             if flag is None:
-                raise self._wrong(f"unknown shorthand flag: {letter!r} in -{text}")
+                raise self._wrong(f"unknown shorthand flag: {letter!r} in -{text[place:]}")
             behind = text[place + 1 :]
             if behind.startswith("=") or (flag.value and behind):
                 return self._keep(flag, behind.removeprefix("="), flags)
             value = "true"
             if flag.value:
-                value = self._next(rest, f"flag needs an argument: {letter!r} in -{text}")
+                value = self._next(rest, f"flag needs an argument: {letter!r} in -{text[place:]}")
             self._keep(flag, value, flags)
 
     def _flags(self) -> tuple[Flag, ...]:
@@ -180,7 +180,7 @@ class Reader:
         raise self._wrong(f"{self.prog}: '{name}' {wanted}", status=1, see=see)
 
     def _wrong(self, complaint: str, status: int = UNKNOWN_FLAG, see: str = "Run") -> Refused:
-        name = f"{self.prog} {self.called}"
+        name = f"{self.prog} {self.called}".rstrip()
         return Refused(
             f"{complaint}\n\nUsage:  {name} {self.verb.usage}\n\n"
             f"{see} '{name} --help' for more information",
