@@ -25,6 +25,7 @@ import requests
 import transcript
 from transcript import HERE, Plain, Row, Session, ageless
 
+from imgkit import samples
 from imgkit.client import Client
 from imgkit.commands import Bench, run
 from imgkit.platforms import Platform
@@ -32,6 +33,11 @@ from imgkit.server import transport
 
 SESSIONS: Final = {session.name: session for session in transcript.sessions()}
 ROWS: Final = [(name, n) for name in SESSIONS for n in range(len(SESSIONS[name].rows))]
+
+
+def line(name: str, text: str) -> Row:
+    """What a session recorded to a line that occurs in it."""
+    return next(row for row in SESSIONS[name].rows if row.line.startswith(text))
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,32 @@ Status: Downloaded newer image for {0}@{1}
 docker.io/{0}@{1}""".format(*ZSTD.split()[-1].split("@"))
 DIGESTS: Final = "here layers are kept by digest, as in containerd, and none is fetched twice"
 SHARED: Final = Difference(DIGESTS, "4f4fb700ef54: Pull complete", "4f4fb700ef54: Already exists")
-TU_DEMO: Final = next(
-    row.line for row in SESSIONS["pull"].rows if "docker pull nigelpoulton/tu-demo@" in row.line
+TU_DEMO: Final = line("pull", "docker pull nigelpoulton/tu-demo@").line
+SETTINGS: Final = json.dumps(
+    json.loads("".join(line("inspect", "docker inspect alpine redis").out))[1]["Config"],
+    separators=(",", ":"),
+)
+VERBS: Final = (
+    "FROM, RUN, COPY, ADD, ENV, ARG, WORKDIR, USER, CMD, ENTRYPOINT, EXPOSE, LABEL, VOLUME, "
+    "SHELL, STOPSIGNAL, HEALTHCHECK, ONBUILD, MAINTAINER"
+)
+_REDIS: Final = samples.image("redis").descriptor
+_ALPINE: Final = samples.image("alpine").descriptor
+_PUSHED: Final = {
+    f"sha256:id{1:062}": _ALPINE.digest,
+    f"sha256:id{2:062}": _REDIS.digest,
+    f"sha256:id{3:062}": _REDIS.digest,
+    f"sha256:id{4:062}": f"sha256:id{1:062}",
+    f"sha256:id{5:062}": f"sha256:id{2:062}",
+    "size: 524": f"size: {_ALPINE.size}",
+    "size: 525": f"size: {_ALPINE.size}",
+    "size: 1977": f"size: {_REDIS.size}",
+}
+PUSHED: Final = Difference(
+    "what was pulled is pushed as it is, as containerd does; Docker's classic store has kept no "
+    "manifest, and writes another one",
+    "|".join(_PUSHED),
+    lambda part: _PUSHED[part[0]],
 )
 PROMPT: Final = Difference(
     "a question ends its line, as it does for whoever types the answer",
@@ -73,8 +103,8 @@ PROMPT: Final = Difference(
 )
 GRAPH_DRIVER: Final = Difference(
     "no layer is unpacked to a directory of its own here, and none is made up",
-    r'"Data": ?\{[^}]*\}',
-    '"Data": null',
+    r'("Data": ?)\{[^}]*\}',
+    r"\1null",
 )
 
 DIFFERENCES: Final[dict[tuple[str, str], Difference]] = {
@@ -113,6 +143,21 @@ DIFFERENCES: Final[dict[tuple[str, str], Difference]] = {
     ),
     ("commit", "docker history changed"): Difference(STEPS, "63270213f15e", "<missing>"),
     ("commit", "docker history changed:2"): Difference(STEPS, "63270213f15e", "<missing>"),
+    **{("push", row.line): PUSHED for row in SESSIONS["push"].rows if "id0000" in str(row.out)},
+    ("pull-on-a-pipe", "docker push alpine"): PUSHED,
+    ("build", "docker build -t unknown -"): Difference(
+        "what can be written instead is said, too", "NOPE\n", f"NOPE. Write one of: {VERBS}.\n"
+    ),
+    ("build", "docker build -t baseless -"): Difference(
+        "the line is said, too, and what to do",
+        "(no build stage in current context)\n",
+        r"dockerfile parse error line 1: \1. Begin with FROM.\n",
+    ),
+    ("inspect", "docker inspect --format '{{json .Config}}' redis"): Difference(
+        "an object is written as everywhere; version 28 leaves out here what is empty",
+        r"\{.*\}",
+        lambda part: SETTINGS,
+    ),
     ("dangling", "docker image prune"): PROMPT,
     ("dangling", "docker image prune -a"): PROMPT,
     ("inspect", "docker inspect node:latest"): GRAPH_DRIVER,
