@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Final
 
 import pytest
@@ -11,12 +12,19 @@ from hypothesis import HealthCheck, given, note, settings
 from overlays import Call, Pair, Stack, sequences, stacks
 
 from imgkit.kernel import Kernel, why_not
-from imgkit.mount.inode import file, folder, tree
+from imgkit.mount.inode import OPAQUE, Inode, file, folder, tree
 from imgkit.mount.upper import Options
 
 ORDINARY: Final = 100
 SEQUENCES: Final = int(os.environ.get("IMGKIT_ORACLE", ORDINARY))
 """How many random sequences of calls are made; `make oracle` asks for many more."""
+
+
+def opaque() -> Inode:
+    """An opaque directory."""
+    made = folder()
+    made.xattrs[OPAQUE] = b"y"
+    return made
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["root", "rootless"])
@@ -116,6 +124,47 @@ def test_rare_sequences(kernel: Kernel, name: str) -> None:
     pair = Pair(kernel, Stack(lowers, folder(), Options(redirect_dir)))
     for function, *paths in rare:
         pair.call(Call(function, tuple(paths)))
+        pair.check()
+
+
+# A directory x with nothing in it but whiteouts, by the trees that have it, the last one upper.
+EMPTIED: Final[dict[str, tuple[dict[str, Inode | bytes | None], ...]]] = {
+    "in upper alone": ({}, {"x/w": None}),
+    "in upper, over a file": ({"x": b"1"}, {"x/w": None}),
+    "in upper, over a whiteout": ({"x/w": b"1"}, {"x": None}, {"x/w": None}),
+    "opaque, over a directory": ({"x/w": b"1"}, {"x": opaque(), "x/w": None}),
+    "opaque, over a file": ({"x": b"1"}, {"x": opaque(), "x/w": None}),
+    "merged": ({"x/w": b"1"}, {"x/w": None}),
+    "merged, whiteout below": ({"x/w": None}, {"x/": b""}),
+    "in a lower tree alone": ({"x/w": None}, {}),
+    "in a lower tree, opaque": ({"x/w": b"1"}, {"x": opaque(), "x/w": None}, {}),
+    "in lower trees, merged": ({"x/w": b"1"}, {"x/w": None}, {}),
+}
+ENDS: Final = {
+    "listed": (("readdir", "x"), ("stat", "x/w")),
+    "removed": (("rmdir", "x"),),
+    "replaced": (("mkdir", "new"), ("rename", "new", "x")),
+    "replaced by one from below": (("rename", "low", "x"),),
+    "copied up and replaced": (("chmod", "x", 0o700), ("mkdir", "new"), ("rename", "new", "x")),
+    "moved": (("rename", "x", "y"), ("readdir", "y"), ("rmdir", "y")),
+}
+
+
+@pytest.mark.parametrize("redirect_dir", [False, True], ids=["", "redirect_dir"])
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("name", EMPTIED)
+def test_whiteouts_alone(kernel: Kernel, name: str, end: str, redirect_dir: bool) -> None:
+    """What counts as empty: to rename over what upper alone has, its filesystem is asked.
+
+    That sees whiteouts as files. `rmdir` asks it too, if no lower tree has that name.
+    """
+    if redirect_dir and kernel.rootless:
+        pytest.skip("only root may mount with redirect_dir")
+    base, *above = deepcopy(EMPTIED[name])
+    *lowers, upper = [tree(paths) for paths in ({**base, "low/": b""}, *above)]
+    pair = Pair(kernel, Stack(tuple(lowers), upper, Options(redirect_dir)))
+    for function, *args in ENDS[end]:
+        pair.call(Call(function, tuple(args)))
         pair.check()
 
 

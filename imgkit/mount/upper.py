@@ -140,7 +140,7 @@ class Upper(Union):
         """Take a name away; a directory that is not empty raises ENOTEMPTY."""
         assert dentry.parent
         below = self._is_below(dentry)
-        self._check_empty(dentry)
+        _check_empty(dentry, bare=dentry.is_upper_only and not below)
         if self._has_twins(dentry):  # to count the names that are left
             self.up(dentry)
         above = self.up(dentry.parent)
@@ -160,14 +160,14 @@ class Upper(Union):
         if old.is_dir and not self.options.redirect_dir and (old.is_merged or not old.upper):
             fail(errno.EXDEV, "/" + old.path)
         if not new.is_upper_only:
-            self._check_empty(new)
+            _check_empty(new, bare=False)
         below = self._is_below(old)
         inode = self.up(old)
         source, target = self.up(old.parent), self.up(new.parent)
         self._mark_moved(old, new)
         if self._has_twins(new):
             self.up(new)
-        self._check_empty(new)
+        _check_empty(new, bare=new.is_upper_only)
         source.drop(old.name)
         target.put(new.name, inode)
         if below:
@@ -214,18 +214,6 @@ class Upper(Union):
             at = at.parent
         return "/" + path.lstrip("/")
 
-    def _check_empty(self, dentry: Dentry) -> None:
-        """Raise ENOTEMPTY for a directory with something in it; whiteouts count only in upper."""
-        if not dentry.is_dir:
-            return
-        names = dentry.names()
-        if dentry.is_upper_only and not self._is_below(dentry):
-            full = bool(names)
-        else:
-            full = not all(names.values())
-        if full:
-            fail(errno.ENOTEMPTY, "/" + dentry.path)
-
     def _is_below(self, dentry: Dentry) -> bool:
         """Whether a lower tree has this name, so that a whiteout must take its place."""
         assert dentry.parent
@@ -237,3 +225,13 @@ class Upper(Union):
             if dentry.name in folder.children:
                 return not folder.hides(dentry.name)
         return False
+
+
+def _check_empty(dentry: Dentry, *, bare: bool) -> None:
+    """Raise ENOTEMPTY for a directory with something in it.
+
+    Whiteouts are nothing, but `bare` leaves it to the filesystem of upper, which sees files there.
+    """
+    names = dentry.names() if dentry.is_dir else {}
+    if names and (bare or not all(names.values())):
+        fail(errno.ENOTEMPTY, "/" + dentry.path)
