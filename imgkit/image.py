@@ -226,10 +226,10 @@ def copy(
         report(Progress(COMPLETE, image.manifest.config, len(config.raw)))
     layers = [blob for blob in missing if blob != image.manifest.config]
     Transfer(source, target, report).run(layers, jobs)
-    target.put(image.descriptor, io.BytesIO(image.manifest.raw))
+    target.put(image.descriptor, io.BytesIO(image.manifest.raw), None if image.index else name)
     for index in reversed((image.index, *image.between) if image.index else ()):
         with source.open(index) as stream:
-            target.put(index, stream)
+            target.put(index, stream, name if index is image.index else None)
     target.name(name, image.descriptor, image.index)
     return Copied(image.descriptor, image.index, tuple(missing), tuple(existing))
 

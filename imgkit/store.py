@@ -133,7 +133,12 @@ class Store(Layout):
         with self.open(Descriptor(OCI_INDEX, digest, size)) as stream:
             return parse(stream.read())
 
-    def put(self, descriptor: Descriptor, stream: Readable) -> None:
+    def put(
+        self,
+        descriptor: Descriptor,
+        stream: Readable,
+        name: Reference | None = None,  # noqa: ARG002  given by `name()`, when all is there
+    ) -> None:
         """Afterwards the blob is there, whole and checked; or an error was raised and it is not.
 
         What had come of it when it was broken off is kept aside, and gone on with the next time.

@@ -44,8 +44,11 @@ class Target(Protocol):
         """Whether these bytes are there already."""
         ...
 
-    def put(self, descriptor: Descriptor, stream: Readable) -> None:
-        """Afterwards the bytes are there, whole, or an error was raised and nothing is."""
+    def put(self, descriptor: Descriptor, stream: Readable, name: Reference | None = None) -> None:
+        """Afterwards the bytes are there, whole, or an error was raised and nothing is.
+
+        `name` is what `name()` will call them next: a registry takes both in one request.
+        """
         ...
 
     def name(self, reference: Reference, manifest: Descriptor, index: Descriptor | None) -> None:

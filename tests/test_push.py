@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from images import AMD64, add_image, add_index
@@ -88,6 +89,34 @@ def test_there_and_back(bench: Bench) -> None:
     assert bench.repository("app").tags() == ["latest"]
     back = bench.pull("app")
     assert back.image(str(bench.name("app"))).digest == made.digest
+
+
+def test_one_request_for_the_manifest(bench: Bench) -> None:
+    """As from Docker: a HEAD for each blob, a POST and a PUT for each, one PUT of the manifest."""
+    add_image(bench.local, "app", [BIG, {"small": b"1"}])
+    bench.push("app", jobs=1)
+    path = f"/v2/{bench.name('app').path}/"
+    asked = [e for e in bench.exchanges if e.status < 400 or e.status == 404]
+    about = [(e.method, urlsplit(e.url).path) for e in asked if path in e.url]
+    assert [method for method, _ in about] == ["HEAD"] * 3 + ["POST", "PUT"] * 3 + ["PUT"]
+    assert about[-1] == ("PUT", f"{path}manifests/latest")
+
+
+def test_by_digest_or_by_tag(bench: Bench) -> None:
+    """A name by digest needs no tag; a tag that was moved meanwhile is moved back."""
+    made = add_image(bench.local, "app")
+    other = add_image(bench.local, "other", [{"other": b"1"}])
+    repository, named = bench.repository("app"), bench.name("app")
+    bench.local.name(named, made, None)
+    copy(bench.local, repository, Reference(named.domain, named.path).with_digest(made.digest))
+    assert repository.has(made)
+    with pytest.raises(NotFound):
+        repository.resolve(named)
+    copy(bench.local, repository, named)
+    bench.local.name(named, other, None)
+    copy(bench.local, bench.repository("app"), named)
+    repository.name(named, made, None)
+    assert bench.repository("app").resolve(named).digest == made.digest
 
 
 def test_in_pieces(bench: Bench) -> None:

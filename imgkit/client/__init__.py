@@ -101,6 +101,7 @@ class Repository:
         self.base = (client.mirror or own).rstrip("/") if self._mirrored else own
         self.access = Access(client, self.base, f"{self.domain}/{self.path}", self._login)
         self._documents: dict[Digest, bytes] = {}
+        self._tagged: tuple[str, Digest] | None = None
 
     def __repr__(self) -> str:
         return f"<Repository {self.domain}/{self.path} at {self.base}>"
@@ -198,9 +199,10 @@ class Repository:
         size = answer.headers.get("Content-Length", str(descriptor.size))
         return answer.status_code == 200 and size == str(descriptor.size)
 
-    def put(self, descriptor: Descriptor, stream: Readable) -> None:
+    def put(self, descriptor: Descriptor, stream: Readable, name: Reference | None = None) -> None:
         """Afterwards the repository has these bytes, whole; or an error was raised.
 
+        A manifest or index that is to get a `name` is put there at once, as Docker does.
         An index is left out if a manifest that it lists is not there: registries refuse it, as
         they should, and the image that was copied gets the name by itself.
         """
@@ -217,13 +219,16 @@ class Repository:
         found = parse(raw, descriptor.media_type)
         if isinstance(found, Index) and not all(map(self.has, found.manifests)):
             return
-        self._put_document(str(descriptor.digest), descriptor, raw)
+        tag = _tag(name) if name else ""
+        self._put_document(tag or str(descriptor.digest), descriptor, raw)
+        self._tagged = tag, descriptor.digest
 
     def name(self, reference: Reference, manifest: Descriptor, index: Descriptor | None) -> None:
         """Afterwards the tag points at the index, if that is there, or else at the manifest."""
         target = index if index and index.digest in self._documents else manifest
-        if reference.tag or not reference.digest:
-            tag = reference.with_default_tag().tag or ""
+        tag, done = _tag(reference), self._tagged
+        self._tagged = None
+        if tag and done != (tag, target.digest):
             self._put_document(tag, target, self._documents[target.digest])
 
     def delete(self, reference: Reference) -> None:
@@ -358,6 +363,11 @@ class Repository:
         if self._mirrored and "ns" not in parse_qs(urlsplit(url).query):
             url += f"{'&' if urlsplit(url).query else '?'}{urlencode({'ns': self.domain})}"
         return url
+
+
+def _tag(reference: Reference) -> str:
+    """The tag that a name means; "" where it is a name by digest alone."""
+    return reference.with_default_tag().tag or ""
 
 
 def asks_itself(domain: str) -> bool:
