@@ -636,3 +636,13 @@ def test_labels_from_outside(store: Store) -> None:
     built = make(store, "ENV A=1", labels=labels, say=said.append)
     assert built.image.config.settings["Labels"] == labels
     assert "Step 3/3 : LABEL a=b z=it's $A" in said
+
+
+def test_a_base_for_arm64_v8_is_one_for_arm64(store: Store) -> None:
+    """--platform linux/arm64 takes what runs there, as Docker's matcher does, and nothing else."""
+    add_image(store, "eight:1", platform=Platform("linux", "arm64", "v8"))
+    wanted = Options(platform=Platform.parse("linux/arm64"))
+    built = build("FROM eight:1\nENV A=1", {}, store, (), wanted)
+    assert built.image.config.platform.variant == "v8"
+    with pytest.raises(BuildFailed, match="is here for linux/arm64/v8, and not for linux/amd64"):
+        build("FROM eight:1\nENV A=1", {}, store, (), Options(platform=AMD64))

@@ -104,7 +104,7 @@ class Workshop:
             found = Image.of(self.store, reference, platform)
         except NotFound as error:
             found = self._elsewhere(name, reference, platform, error)
-        if platform and not platform.matches(*_three(found.config.platform)):
+        if platform and platform.best([found.config.platform]) is None:
             raise BuildFailed(
                 f"{name} is here for {found.config.platform}, and not for {platform}. "
                 f"Pull it with --platform {platform}.",
@@ -123,7 +123,3 @@ class Workshop:
                 raise error from None
         self.options.pull(reference, platform)
         return Image.of(self.store, reference, platform)
-
-
-def _three(platform: Platform) -> tuple[str, str, str | None]:
-    return platform.os, platform.architecture, platform.variant
