@@ -19,7 +19,7 @@ PYTEST := $(PY) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg
 TESTS := tests imgkit $(wildcard notebooks)
 
 .DELETE_ON_ERROR:
-.PHONY: help lab test notebooks lint bench nightly oracle claims lock clean
+.PHONY: help lab test notebooks lint bench nightly oracle claims transcripts lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name does; do \
@@ -50,6 +50,9 @@ oracle: $(VENV)/.all ## hold the overlay against the kernel, at length
 
 claims: $(VENV)/.all ## record anew what the kernel says of every claim
 	@$(PY) tests/record_claims.py
+
+transcripts: $(VENV)/.all ## record anew what a Docker engine answers
+	@IMGKIT_RECORD=1 $(PY) -m pytest tests/test_transcripts.py -k recordings
 
 lock: $(PY) ## resolve the pinned versions anew
 	@$(INSTALL) uv
