@@ -209,6 +209,23 @@ def test_all_stores_are_searched(tmp_path: Path) -> None:
         assert asker.get(f"{REDIS}/blobs/{Digest.of(LAYER)}").content == LAYER
 
 
+def test_a_tag_that_moves_leaves_what_it_named(tmp_path: Path) -> None:
+    """Pushed over a tag that came with the registry, an image is added; the old has its digest."""
+    samples = Store(tmp_path / "samples")
+    old = fill(samples, "redis:7")
+    with serve(Registry([Store(tmp_path / "own"), samples], auth=False)) as served:
+        asker = Asker(served.url)
+        new = Manifest.make(old.config, [*old.layers, *old.layers])
+        done = asker.put(
+            f"{REDIS}/manifests/7", data=new.raw, headers={"Content-Type": new.media_type}
+        )
+        assert done.status_code == 201
+        assert asker.get(f"{REDIS}/manifests/7").content == new.raw
+        assert asker.get(f"{REDIS}/manifests/{old.digest}").content == old.raw
+        assert asker.get(f"/v2/library/other/manifests/{old.digest}").status_code == 404
+        asker.close()
+
+
 def test_the_index_is_what_a_name_is_of(store: Store) -> None:
     """An image that was chosen from an index is served as that index."""
     manifest = fill(store)

@@ -12,7 +12,7 @@ registry does the same, by files that it calls links.) Beside the blobs, in the 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,14 +49,20 @@ class Repositories:
 
     def tags(self, repository: Reference) -> dict[str, Digest]:
         """Each tag, and the digest of what it points at; the first store that knows it decides."""
-        prefix, found = f"{repository.repository}:", dict[str, Digest]()
+        found = dict[str, Digest]()
+        for tag, digest in self._tagged(repository):
+            found.setdefault(tag, digest)
+        return found
+
+    def _tagged(self, repository: Reference) -> Iterator[tuple[str, Digest]]:
+        """Each tag in each store, those too that have moved on in a store before it."""
+        prefix = f"{repository.repository}:"
         for store in self.stores:
             for record in store.records():
                 name = record.name or ""
                 if name.startswith(prefix) and "@" not in name:
                     digest = record.index or record.descriptor.digest
-                    found.setdefault(name.removeprefix(prefix), digest)
-        return found
+                    yield name.removeprefix(prefix), digest
 
     def tag(self, name: Reference, descriptor: Descriptor) -> None:
         """Afterwards the tag points here."""
@@ -72,7 +78,7 @@ class Repositories:
         """Whether this repository gives out what has this digest."""
         with contextlib.suppress(OSError):
             return self._mark(repository, digest).read_bytes() == ADDED
-        return any(digest in self._lead_to(tagged) for tagged in self.tags(repository).values())
+        return any(digest in self._lead_to(tagged) for _, tagged in self._tagged(repository))
 
     def add(self, repository: Reference, digest: Digest) -> None:
         """Afterwards the repository gives it out."""
