@@ -7,15 +7,23 @@ ROWS says for each attack that is known which test makes it, here or elsewhere.
 from __future__ import annotations
 
 import gzip
+import io
 import json
-import re
 import sys
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import test_access
+import test_challenge
+import test_commands
+import test_faults
+import test_guard
+import test_nested
+import test_push
 from images import tar_of
 from recorder import Answer, Answers, Recorder, Request, answering, hurried
 
@@ -36,7 +44,7 @@ from imgkit.errors import (
     UnsupportedMediaType,
 )
 from imgkit.image import copy, verify
-from imgkit.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from imgkit.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
 from imgkit.reference import Reference
 from imgkit.store import Store
 
@@ -72,6 +80,7 @@ class Bait:
         self.more: Answers = {}
         self.headers: dict[str, str] = {"Content-Type": OCI_MANIFEST}
         self.target = ":tag"
+        self.patience = hurried()
         self.challenge = f'Bearer realm="{server.url}/token",service="s"'
 
     @property
@@ -111,7 +120,7 @@ class Bait:
         reference = Reference.parse(f"{self.server.host}/app{self.target}")
         client = Client(
             credentials=Credentials({self.server.host: LOGIN}),
-            patience=hurried(),
+            patience=self.patience,
             on_exchange=(notes if notes is not None else []).append,
         )
         try:
@@ -260,6 +269,42 @@ def wide_index(bait: Bait) -> None:
     raw_manifest(json.dumps(raw).encode())(bait)
 
 
+def deep_index(bait: Bait) -> None:
+    at = blob(json.dumps(bait.document()).encode(), OCI_MANIFEST)
+    at["platform"] = {"os": "linux", "architecture": "amd64"}
+    for _ in range(30):
+        entry = at | {"urls": [f"{bait.evil.url}/index"]}
+        raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]})
+        at = blob(raw.encode(), OCI_INDEX)
+        answer: Answer = (200, {"Content-Type": OCI_INDEX}, raw.encode())
+        bait.more[f"/v2/app/manifests/{at['digest']}"] = answer
+    bait.more["/v2/app/manifests/tag"] = answer
+
+
+def drops(bait: Bait) -> Answer:
+    """A layer that comes byte after byte, with a pause after each."""
+    bait.patience = replace(hurried(), window=0.3, tries=2)
+    bait.layer += bytes(100)
+    pieces = (piece for byte in bait.layer for piece in (bytes([byte]), 0.02))
+    return 200, {"Content-Length": str(len(bait.layer))}, pieces
+
+
+def trickling(bait: Bait) -> None:
+    answer = drops(bait)
+    bait.more[bait.blob_path] = lambda request: answer
+
+
+def trickling_elsewhere(bait: Bait) -> None:
+    bait.evil.answers["/layer"] = drops(bait)
+    bait.more[bait.blob_path] = (307, {"Location": f"{bait.evil.url}/layer"}, b"")
+
+
+def stalling(bait: Bait) -> None:
+    bait.patience = replace(hurried(), silence=0.1, tries=2)
+    headers = {"Content-Length": str(len(bait.layer))}
+    bait.more[bait.blob_path] = (200, headers, [bait.layer[:9], 1.0])
+
+
 HARMLESS: list[Callable[[Bait], None]] = [
     nothing,
     foreign_urls,
@@ -335,47 +380,11 @@ REFUSED: list[tuple[Callable[[Bait], None], type[ImgkitError], str]] = [
     (config(rootfs={"type": "layers", "diff_ids": ["../x"]}), InvalidManifest, "DiffID"),
     (too_many_layers, LimitExceeded, "126 layers"),
     (wide_index, LimitExceeded, "1001 manifests"),
+    (deep_index, LimitExceeded, "8 deep"),
+    (trickling, Unreachable, "too slowly"),
+    (trickling_elsewhere, Unreachable, "too slowly"),
+    (stalling, Unreachable, "stopped in the middle"),
 ]
-
-
-ROWS: Final = {
-    "credentials sent to foreign-layer host": "foreign_urls foreign_only",
-    "Authorization kept on cross-host redirect": "blob_elsewhere test_nothing_is_taken_along",
-    ".netrc re-applied after redirect": "test_a_netrc_is_not_read_after_a_redirect",
-    "token sent to foreign host via upload Location": "test_an_upload_elsewhere_gets_no_login",
-    "realm SSRF / credential phishing": "realm token_service_sends_on token_service_at_evil",
-    "Link header SSRF / endless pages": "test_bad_pages test_endless_pages",
-    "http downgrade": "sent_to test_not_followed",
-    "huge manifest/config/token/error body": "endless_manifest huge_config huge_token huge_error",
-    "manifest type confusion": "manifest header",
-    "duplicate or case-different JSON keys": "raw_manifest",
-    "digest used as path": "layer",
-    "manifest is not the asked digest": "another_than_asked",
-    "Docker-Content-Digest lies": "test_a_false_header_is_noted",
-    "blob shorter/longer than size": "body",
-    "trailing bytes after gzip": "test_bytes_after_the_end",
-    "wrong Content-Length / none": "body test_a_wrong_length_is_noticed",
-    "Content-Encoding: gzip on a blob": "body",
-    "gzip/zstd bomb": "test_a_bomb_comes_but_does_not_go_off",
-    "slow server, stalls": "test_a_server_that_trickles_is_given_up_on",
-    "too many / deep / cyclic index": "wide_index test_depth test_width",
-    "negative descriptor size": "layer",
-    "non-matching diff_ids count": "config",
-    "rootfs.type not layers": "config",
-    "history longer/shorter than layers": "config",
-    "labels as terminal escapes": "config test_names_of_strangers_do_not_steer_the_terminal",
-    "errors as terminal escapes": "test_an_error_does_not_steer",
-    "cross-repo mount without right": "test_a_mount_opens_no_door",
-    "name/tag confusion in the local store": "test_a_name_like_a_digest",
-}
-"""For each known attack, the functions that make it: rows of the tables above, or tests."""
-
-
-def test_every_attack_is_made() -> None:
-    """No row of the list is without a function of that name."""
-    sources = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
-    made = set(re.findall(r"^ *def (\w+)", sources, re.MULTILINE))
-    assert {name for names in ROWS.values() for name in names.split()} <= made
 
 
 def name_of(spoil: Any) -> str:
@@ -609,3 +618,107 @@ def test_a_name_like_a_digest(domain: str, tmp_path: Path) -> None:
         with pytest.raises(InvalidReference, match="ambiguous"):
             store.name(Reference.parse(name), made, None)
     assert store.records() == []
+
+
+def test_a_registry_offers_a_name_like_a_digest(tmp_path: Path) -> None:
+    """A mirror that has an image called `sha256`, with the ID of another as its tag: not named."""
+    store = Store(tmp_path / "store")
+    with answering({}) as server, answering({}) as evil:
+        bait = Bait(server, evil)
+        bait.lay()
+        wanted = Digest.of(b"trusted").hex[:12]
+        name = Reference.parse(f"sha256:{wanted}")
+        for path, answer in list(server.answers.items()):
+            server.answers[path.replace("/v2/app/", "/v2/library/sha256/")] = answer
+        tagged = server.answers["/v2/app/manifests/tag"]
+        server.answers[f"/v2/library/sha256/manifests/{wanted}"] = tagged
+        client = Client(mirror=server.url, patience=hurried())
+        with pytest.raises(InvalidReference, match="ambiguous"):
+            copy(client.repository(name), store, name)
+        client.session.close()
+        assert store.records() == []
+        check(store, evil)
+
+
+def test_a_mount_leads_astray(tmp_path: Path) -> None:
+    """A registry that mounts nothing, and has us upload elsewhere, learns no more for it."""
+    data = Descriptor.of(b"data", OCI_LAYER)
+    uploads = "/v2/app/blobs/uploads/"
+    with answering({}) as server, answering({}) as evil:
+        bait = Bait(server, evil)
+        bait.lay()
+        server.answers[uploads] = (202, {"Location": f"{evil.url}/up"}, b"")
+        evil.answers["/up"] = (201, {}, b"")
+        credentials = Credentials({server.host: LOGIN})
+        client = Client(credentials=credentials, patience=hurried())
+        repository = client.repository(Reference.parse(f"{server.host}/app"))
+        repository.siblings = ("other",)
+        repository.put(data, io.BytesIO(b"data"))
+        client.session.close()
+        assert [r.path for r in server.received if r.path.startswith(uploads)] == [
+            f"{uploads}?mount={data.digest}&from=other".replace(":", "%3A")
+        ]
+        assert [(r.method, r.body) for r in evil.received] == [("PUT", b"data")]
+        check(Store(tmp_path / "store"), evil)
+
+
+ROWS: Final[dict[str, list[Callable[..., Any]]]] = {
+    "credentials sent to foreign-layer host": [foreign_urls, foreign_only],
+    "Authorization kept on cross-host redirect": [
+        blob_elsewhere,
+        test_access.test_nothing_is_taken_along,
+    ],
+    ".netrc re-applied after redirect": [test_a_netrc_is_not_read_after_a_redirect],
+    "token sent to foreign host via upload Location": [
+        test_push.test_an_upload_elsewhere_gets_no_login
+    ],
+    "realm SSRF / credential phishing": [realm, token_service_sends_on, token_service_at_evil],
+    "Link header SSRF / endless pages": [test_bad_pages, test_endless_pages],
+    "http downgrade": [sent_to, test_challenge.test_not_followed],
+    "huge manifest/config/token/error body": [
+        huge_manifest,
+        endless_manifest,
+        huge_config,
+        huge_token,
+        huge_error,
+    ],
+    "manifest type confusion": [manifest, header],
+    "duplicate or case-different JSON keys": [raw_manifest],
+    "digest used as path": [layer],
+    "manifest is not the asked digest": [another_than_asked],
+    "Docker-Content-Digest lies": [test_a_false_header_is_noted],
+    "blob shorter/longer than size": [body],
+    "trailing bytes after gzip": [test_bytes_after_the_end],
+    "wrong Content-Length / none": [body, test_faults.test_a_wrong_length_is_noticed],
+    "Content-Encoding: gzip on a blob": [body],
+    "gzip/zstd bomb": [test_a_bomb_comes_but_does_not_go_off],
+    "slow server, stalls": [trickling, trickling_elsewhere, stalling],
+    "too many / deep / cyclic index": [wide_index, deep_index, test_nested.test_width],
+    "negative descriptor size": [layer],
+    "non-matching diff_ids count": [config],
+    "rootfs.type not layers": [config],
+    "history longer/shorter than layers": [config],
+    "labels as terminal escapes": [
+        config,
+        test_commands.test_names_of_strangers_do_not_steer_the_terminal,
+    ],
+    "errors as terminal escapes": [test_an_error_does_not_steer],
+    "cross-repo mount without right": [
+        test_guard.test_a_mount_opens_no_door,
+        test_a_mount_leads_astray,
+    ],
+    "name/tag confusion in the local store": [
+        test_a_name_like_a_digest,
+        test_a_registry_offers_a_name_like_a_digest,
+    ],
+}
+"""For each known attack, what makes it: rows of the tables above, or tests."""
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_every_row_is_made(row: str) -> None:
+    """Whatever stands in the list is a test, or a row of a table that a test goes through."""
+    spoils = {name_of(spoil) for spoil in (*HARMLESS, *(spoil for spoil, _, _ in REFUSED))}
+    names = {function.__name__ for function in ROWS[row]}
+    assert names
+    assert {name for name in names - spoils if not name.startswith("test_")} == set()
