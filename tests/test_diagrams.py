@@ -488,8 +488,8 @@ def test_containers_share_layers_and_not_what_they_write(figures: dict[str, Figu
     """Each layer of the image is drawn once, however many containers stand on it."""
     figure = figures["containers"]
     assert [row[2] for row in figure.rows] == ["/note", "nothing", "nothing"]
-    for layer in samples.image("python:3.11-alpine").manifest.layers:
-        assert figure.dot.count(layer.digest.short) == 1
+    for diff_id in samples.image("python:3.11-alpine").config.diff_ids:
+        assert figure.dot.count(diff_id.short) == 1
 
 
 # -- sharing and removing -------------------------------------------------------------------

@@ -16,7 +16,10 @@ _ROW: Final = 38
 
 
 def containers(started: Sequence[Container]) -> Figure:
-    """Containers side by side, each with its own writable layer, over the layers they share."""
+    """Containers side by side, each with its own writable layer, over the layers they share.
+
+    Layers are drawn as they lie on the disk, unpacked: DiffIDs, and bytes of files.
+    """
     image = started[0].image
     drawing = Drawing.grid()
     width = max(250 * len(started) - 20, 300)
@@ -31,11 +34,11 @@ def containers(started: Sequence[Container]) -> Figure:
         lines = [bold("upper layer"), faint(_told(written))]
         drawing.thing(f"{name} upper", "upper layer", *lines, **place(x, 86, 230, 50))
         drawing.arrow(name, f"{name} upper", arrowhead="none")
-    layers = image.manifest.layers
+    layers = image.layers
     for row, layer in enumerate(reversed(layers)):
-        label = f"{bold(f'layer {len(layers) - row}')}  {mono(short(layer.digest), 12)}  "
+        label = f"{bold(f'layer {len(layers) - row}')}  {mono(short(layer.diff_id), 12)}  "
         where = place(middle, 142 + _ROW * row, width, 32)
-        drawing.thing(f"layer {row}", "layer", label + faint(size(layer.size)), **where)
+        drawing.thing(f"layer {row}", "layer", label + faint(size(layer.unpacked_size)), **where)
     name = started[0].record.image
     names = ", ".join(box.record.name for box in started)
     alt = (

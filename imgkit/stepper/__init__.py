@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from imgkit.container import Container
+from imgkit.errors import ContainerError
 from imgkit.kernel import Kernel, why_not
 from imgkit.mount import Mount
 from imgkit.mount.facts import Facts, of_tree, of_union, to_tree
@@ -79,8 +80,11 @@ class Stepper:
             error = errno.errorcode[refused.errno or 0]
         except ValueError as refused:
             error = str(refused)
+        try:
+            self._keep()
+        except ContainerError as gone:
+            error = str(gone)
         self.taken.append(Taken(line, trace, answer, tuple(effects), error))
-        self._keep()
         return self.taken[-1]
 
     def _call(self, call: Call, effects: list[Effect]) -> str:

@@ -122,7 +122,8 @@ def page(stepper: Stepper, linux: str = "") -> str:
     """The steps that were taken, how the last one was looked up, and what it changed."""
     if not stepper.taken:
         count = len(stepper.mount.lowers)
-        body = told(f"No step yet. {count} lower directories lie under one upper, which is empty.")
+        upper = "has been written to" if stepper.mount.upper.children else "is empty"
+        body = told(f"No step yet. {count} lower directories lie under one upper, which {upper}.")
         return f'{CSS}{LOOK}<div class="imgkit">{body}</div>'
     last = stepper.taken[-1]
     lines = "\n".join(f"{n}  $ {step.line}" for n, step in enumerate(stepper.taken, 1))
