@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ import pytest
 from imgkit import samples
 from imgkit.container.containers import Containers
 from imgkit.image import copy
-from imgkit.kernel import why_not
+from imgkit.kernel import Kernel, why_not
 from imgkit.mount import Mount
 from imgkit.mount.inode import symlink, tree
 from imgkit.reference import Reference
@@ -182,6 +183,9 @@ def test_a_container_keeps_what_is_stepped(tmp_path: Path) -> None:
     assert stepper.rows("/etc")[0].path == "/etc"
     stepper.reset()
     assert shelf.get(box.name).diff() == []
+    shelf.get(box.name).remove(force=True)
+    assert stepper.take("delete", "/etc").said.startswith("Refused: No such container")
+    assert shelf.records() == []
 
 
 def kernel() -> None:
@@ -190,10 +194,15 @@ def kernel() -> None:
         pytest.skip(reason)
 
 
+@pytest.mark.parametrize("rootless", [False, True], ids=["root", "rootless"])
 @pytest.mark.parametrize("seed", range(3))
-def test_linux_does_the_same(stepper: Stepper, seed: int) -> None:
+def test_linux_does_the_same(
+    stepper: Stepper, seed: int, rootless: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Random steps, refused ones among them, have the same outcome on a real overlay mount."""
-    kernel()
+    if reason := why_not(rootless=rootless):
+        pytest.skip(reason)
+    monkeypatch.setattr("imgkit.stepper.Kernel", partial(Kernel, rootless=rootless))
     rng = random.Random(seed)
     paths = [f"/{path}" for tree in stepper.mount.lowers for path, _ in tree.walk()] + [
         "/x",

@@ -203,7 +203,8 @@ class Stepper:
             return reason
         try:
             with Kernel() as kernel:
-                kernel.mount(self.mount.lowers, to_tree(self._before))
+                lowers = [_of_root(of_tree(lower)) for lower in self.mount.lowers]
+                kernel.mount(lowers, _of_root(self._before))
                 for name, *arguments in self._calls:
                     with suppress(OSError):
                         kernel.call(str(name), *arguments)
@@ -225,6 +226,11 @@ def _cell(inode: Inode | None) -> str:
     if inode.is_dir:
         return "opaque" if inode.is_opaque else "directory"
     return size(inode.size) if inode.kind is Kind.FILE else str(inode.kind)
+
+
+def _of_root(facts: Facts) -> Inode:
+    """The tree with root as every owner: who is not root here can give files to nobody else."""
+    return to_tree({path: fact._replace(uid=0, gid=0) for path, fact in facts.items()})
 
 
 def _texts(facts: Facts) -> dict[str, str]:
