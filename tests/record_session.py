@@ -11,6 +11,7 @@ import sys
 import tempfile
 import termios
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from fcntl import ioctl
 from pathlib import Path
@@ -41,14 +42,15 @@ def record(session: Session) -> Session:
         runtime = state / "runtime"
         runtime.write_text(f'#!/bin/sh\nexec {sys.executable} {_RUNTIME} "$@"\n')
         runtime.chmod(0o755)
-        internet = Internet(state, registry(state / "registry"))
-        env = {**internet.env, "DOCKER_CONFIG": str(state), "DOCKER_CLI_HINTS": "false"}
-        options = ["--add-runtime", f"covered={runtime}", "--default-runtime", "covered"]
-        with internet.open(), engine(*options, env=env) as docker:
-            at = datetime.now(UTC).isoformat(timespec="seconds")
-            plain = Plain()
-            rows = [plain(_ask(docker, place, row)) for row in session.rows]
-            _end(docker)
+        with closing(registry(state / "registry")) as app:
+            internet = Internet(state, app)
+            env = {**internet.env, "DOCKER_CONFIG": str(state), "DOCKER_CLI_HINTS": "false"}
+            options = ["--add-runtime", f"covered={runtime}", "--default-runtime", "covered"]
+            with internet.open(), engine(*options, env=env) as docker:
+                at = datetime.now(UTC).isoformat(timespec="seconds")
+                plain = Plain()
+                rows = [plain(_ask(docker, place, row)) for row in session.rows]
+                _end(docker)
         return Session(session.name, session.about, at, session.files, rows)
 
 

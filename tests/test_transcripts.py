@@ -8,7 +8,6 @@ import io
 import json
 import os
 import re
-import shlex
 import subprocess
 import tempfile
 from collections import Counter
@@ -28,6 +27,7 @@ from transcript import HERE, Plain, Row, Session, ageless
 from imgkit import samples
 from imgkit.client import Client
 from imgkit.commands import Bench, run
+from imgkit.commands.line import words
 from imgkit.platforms import Platform
 from imgkit.server import transport
 
@@ -176,7 +176,8 @@ class Ours:
         self.place.mkdir(parents=True)
         session.lay_out(self.place)
         http = requests.Session()
-        transport.mount(http, transcript.registry(folder / "registry"))
+        self.registry = transcript.registry(folder / "registry")
+        transport.mount(http, self.registry)
         self.now = datetime.fromisoformat(session.at)
         self.texts: tuple[list[str], list[str]] = ([], [])
         self.bench = Bench(
@@ -192,31 +193,28 @@ class Ours:
     def answer(self, row: Row) -> Row:
         """What we say to the same line, a second later."""
         self.now += timedelta(seconds=1)
-        line = re.sub(r"\$\(docker ([^)]*)\)", lambda part: self._inner(part[1]), row.line)
         self.bench.stdin = io.BytesIO((row.stdin or "").encode())
         self.bench.terminal = row.terminal
-        status = self._run(line.removeprefix("docker "))
+        for lines in self.texts:
+            lines.clear()
+        with contextlib.chdir(self.place):
+            status = run(self.bench, words(self.bench, row.line))
         out, err = ("".join(f"{line}\n" for line in lines) for lines in self.texts)
         out, err = (text.replace(str(self.place), HERE) for text in (out, err))
         return row.answered(status, out, err)
 
-    def _inner(self, line: str) -> str:
-        self._run(line)
-        return " ".join(self.texts[0])
-
-    def _run(self, line: str) -> int:
-        for lines in self.texts:
-            lines.clear()
-        with contextlib.chdir(self.place):
-            return run(self.bench, shlex.split(line))
+    def close(self) -> None:
+        """Afterwards the registry holds no upload open that was never finished."""
+        self.registry.close()
 
 
 @cache
 def ours(name: str) -> list[Row]:
     """A whole session, held by us."""
     with tempfile.TemporaryDirectory(prefix="imgkit-transcript-") as folder:
-        here, plain = Ours(SESSIONS[name], Path(folder)), Plain()
-        return [plain(here.answer(row)) for row in SESSIONS[name].rows]
+        plain = Plain()
+        with contextlib.closing(Ours(SESSIONS[name], Path(folder))) as here:
+            return [plain(here.answer(row)) for row in SESSIONS[name].rows]
 
 
 @pytest.mark.parametrize(("name", "number"), ROWS)
