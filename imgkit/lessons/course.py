@@ -57,6 +57,7 @@ COURSE: Final = (
         "Registries, repositories, images",
         _FETCH,
         concepts=(23, 24, 25, 26, 27, 28, 29, 30),
+        ready=True,
     ),
     Lesson(
         "04-names-and-tags",
@@ -103,6 +104,7 @@ COURSE: Final = (
         _SHARE,
         concepts=(60, 61),
         widget="SharingMatrix",
+        ready=True,
     ),
     Lesson(
         "10-digests",
@@ -110,6 +112,7 @@ COURSE: Final = (
         _TRUST,
         concepts=(62, 63, 64, 65, 66, 76),
         widget="DigestLab",
+        ready=True,
     ),
     Lesson(
         "11-multi-architecture",
@@ -117,6 +120,7 @@ COURSE: Final = (
         _TRUST,
         concepts=(67, 68, 69, 70),
         widget="PlatformPicker",
+        ready=True,
     ),
     Lesson(
         "12-deleting",
