@@ -114,7 +114,7 @@ class Sharing:
         return [name for holder in images for name in holder.names or (holder.label,)]
 
     def __repr__(self) -> str:
-        lines = [f"{len(self.layers)} layers of {len(self.holders)} images"]
+        lines = [f"layers: {len(self.layers)}, images: {len(self.holders)}"]
         for layer in self.layers:
             sizes = f"{layer.blob.size:>8} packed {layer.unpacked:>8} unpacked"
             lines.append(f"{layer.blob.digest.short} {sizes}  {', '.join(layer.holders)}")

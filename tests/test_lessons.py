@@ -17,10 +17,12 @@ from imgkit.lab import Lab
 from imgkit.layer import Layer
 from imgkit.lessons import COURSE, EXERCISES, QUIZZES, check
 from imgkit.lessons.capstone import STACKS, _blobs, merge
+from imgkit.lessons.digests import collision
 from imgkit.lessons.exercise import NOT_ATTEMPTED, NOT_YET, PASSED, Exercise
 from imgkit.lessons.quiz import Question
 from imgkit.manifest import OCI_LAYER, Descriptor
 from imgkit.overlay import Overlay
+from imgkit.sharing import Sharing
 
 NOTEBOOKS: Final = ROOT / "notebooks"
 
@@ -70,6 +72,35 @@ UNUSUAL: Final = [
     ("images-1", lambda lab: {"A app/new", "C  /app", "C /app/app.sh", "D /app/data.json"}),
     ("images-2", lambda lab: float(len(samples.image("redis").config.diff_ids) + 1)),
     ("images-3", lambda lab: samples.image("redis").unpacked_size + 3.0 * 15378),
+    ("sharing-1", lambda lab: _travelling(lab, "ubuntu:jammy", "mongo:7.0.5")),
+    ("sharing-2", lambda lab: float(Sharing.of(_three().store).packed)),
+    ("sharing-3", lambda lab: _three()),
+    ("digests-1", lambda lab: f" docker.io/library/redis:latest@{samples.image('redis').digest}"),
+    ("digests-2", lambda lab: samples.image("redis").config.chain_ids[1].hex.upper()),
+    ("digests-3", lambda lab: list(collision(6))),
+    ("multi-1", lambda lab: 6.0),
+    ("multi-2", lambda lab: sum(_sizes_for("nigelpoulton/k8sbook", "linux/arm64")) - 32),
+    ("multi-3", lambda lab: ("linux/arm/v7 ", "linux/arm64")),
+    (
+        "building-1",
+        lambda lab: (
+            "FROM alpine AS sorter\nWORKDIR /app\nCOPY words.txt .\n"
+            "RUN sort words.txt > sorted.txt\n"
+            "FROM alpine\nCOPY --from=sorter /app /app\nCOPY greet.sh /app"
+        ),
+    ),
+    (
+        "building-1",
+        lambda lab: [
+            "FROM alpine:3.18",
+            "ADD words.txt /app/",
+            "RUN cd /app && sort words.txt > sorted.txt",
+            "COPY . /app",
+        ],
+    ),
+    ("building-2", lambda lab: 2.0),
+    ("building-3", lambda lab: b"**/.env"),
+    ("building-3", lambda lab: ["*", "!words.txt", "!greet.sh"]),
     ("capstone-1", _own_token),
     ("capstone-2", lambda lab: bytearray(samples.image("nigelpoulton/tu-demo:v2").manifest.raw)),
     ("capstone-3", lambda lab: lambda data, digest: int(Digest.of(data) == digest)),
@@ -90,9 +121,25 @@ def _listed(name: str) -> Digest:
     return Digest.of("".join(f"{path}\n" for path in paths).encode())
 
 
+def _sizes_for(name: str, platform: str) -> list[int]:
+    return [layer.size for layer in samples.image(name, platform).manifest.layers]
+
+
 def _sizes(name: str) -> tuple[int, int]:
     image = samples.image(name)
     return image.packed_size, image.unpacked_size
+
+
+def _travelling(lab: Lab, first: str, second: str) -> int:
+    lab.pull(first)
+    return lab.pull(second).said.count(": Pull complete")
+
+
+def _three() -> Lab:
+    shelf = Lab()
+    for name in ("node", "nginx", "postgres:16"):
+        shelf.pull(name)
+    return shelf
 
 
 def _second_pull(lab: Lab) -> Any:

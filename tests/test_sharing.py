@@ -166,6 +166,6 @@ def test_it_can_be_read() -> None:
     """Layers, holders and sums in words."""
     lab = bench(("redis", PORTAINER), ())
     text = repr(Sharing.of(lab.store))
-    assert text.startswith("11 layers of 2 images\n")
+    assert text.startswith("layers: 11, images: 2\n")
     assert f"{EMPTY}       32 packed        0 unpacked  redis:latest, {PORTAINER}:latest" in text
     assert repr(rehearse(lab.store, ["redis"])).splitlines()[1] == "Untagged: redis:latest"

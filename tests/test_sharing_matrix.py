@@ -32,7 +32,7 @@ def test_at_first_it_shows_what_is_shared(lab: Lab) -> None:
     assert f"{count} layers, each kept once" in matrix.view.value
     assert matrix.view.value.count('<th scope="row">') == count
     assert "2: 27.3kB saved" in matrix.view.value
-    assert repr(matrix).startswith(f"SharingMatrix: {count} layers of 3 images")
+    assert repr(matrix).startswith(f"SharingMatrix: layers: {count}, images: 3")
 
 
 def test_ticking_rehearses(lab: Lab) -> None:

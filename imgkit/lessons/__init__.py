@@ -8,13 +8,17 @@ from typing import Any, Final
 from imgkit.errors import NotFound
 from imgkit.lab import Lab
 from imgkit.lessons import (
+    building,
     capstone,
     contents,
+    digests,
     layers,
     names,
+    platforms,
     pulling,
     registries,
     runtime,
+    sharing,
     start_here,
     union,
 )
@@ -45,6 +49,10 @@ _BESIDE: Final = {
     "05-layers": layers,
     "06-union-filesystem": union,
     "07-images-and-containers": runtime,
+    "08-building-and-sharing": building,
+    "09-sharing-layers": sharing,
+    "10-digests": digests,
+    "11-multi-architecture": platforms,
     "13-capstone": capstone,
 }
 

@@ -97,6 +97,7 @@ COURSE: Final = (
         _SHARE,
         concepts=(25, 57, 58, 59),
         widget="BuildStepper",
+        ready=True,
     ),
     Lesson(
         "09-sharing-layers",
