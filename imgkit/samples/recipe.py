@@ -118,7 +118,8 @@ def parse(text: str) -> Iterator[Recipe]:
 
 def _platform(written: str) -> Platform:
     name, _, version = written.partition("@")
-    return Platform(*name.split("/"), os_version=version or None)  # type: ignore[misc]
+    system, cpu, *variant = name.split("/")
+    return Platform(system, cpu, variant[0] if variant else None, os_version=version or None)
 
 
 def _variables(platform: Platform) -> dict[str, str]:
