@@ -242,9 +242,9 @@ def _pushed(bench: Bench, name: Reference, say: Callable[[str], None]) -> None:
     if not bench.terminal:
         for layer in layers:
             say(f"{layer.diff_id.short}: Preparing")
-    there = {layer.digest for layer in layers if target.has(layer.descriptor)}
     with _mounts(target.client) as mounted:
         done = copy(bench.store, target, name, jobs=bench.jobs, on_progress=bench.on_progress)
+    there = {blob.digest for blob in done.existing}
     for layer in layers:
         source = mounted.get(str(layer.digest))
         sent = f"Mounted from {source}" if source else "Pushed"
