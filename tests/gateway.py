@@ -52,7 +52,7 @@ http {{
 
 
 class Authority:
-    """A private CA: its certificate `ca.crt` in `folder`, and one that it gave our host."""
+    """A private CA: its certificate `ca.crt` in `folder`, and one for our host and this machine."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -61,7 +61,7 @@ class Authority:
         own = ["-x509", "-subj", "/CN=A CA of our own", "-keyout", "ca.key", "-out", "ca.crt"]
         self.openssl(*new, *own)
         self.openssl(*new, "-subj", f"/CN={HOST}", "-keyout", "host.key", "-out", "host.csr")
-        (folder / "names").write_text(f"subjectAltName=DNS:{HOST}")
+        (folder / "names").write_text(f"subjectAltName=DNS:{HOST},DNS:localhost,IP:127.0.0.1")
         signer = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"]
         self.openssl(
             *["x509", "-req", "-in", "host.csr", *signer, "-extfile", "names", "-out", "host.crt"]

@@ -173,6 +173,47 @@ def test_an_authority_that_nobody_named(
         assert pull(host, None, tmp_path / "some") == digest
 
 
+@contextmanager
+def by_tls(
+    guard: Guarded, folder: Path, service: TokenService, patch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The registry's name; it is on this machine, and speaks https only."""
+    patch.setenv("REGISTRY_HTTP_TLS_CERTIFICATE", str(service.authority.folder / "host.crt"))
+    patch.setenv("REGISTRY_HTTP_TLS_KEY", str(service.authority.folder / "host.key"))
+    patch.setenv("REQUESTS_CA_BUNDLE", str(service.authority.certificate))
+    with registry("docker-registry", folder, guard(folder, service, "")) as host:
+        yield host
+
+
+@pytest.mark.parametrize("guard", [no_login, htpasswd])
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_tls_on_this_machine(
+    guard: Guarded,
+    name: str,
+    filled: tuple[Path, Digest],
+    authority: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A registry on a loopback address that speaks TLS is spoken to in TLS, as by Docker."""
+    folder, digest = filled
+    with by_tls(guard, folder, TokenService(authority, {}), monkeypatch) as host:
+        check(host.replace("127.0.0.1", name), guard, digest, tmp_path)
+
+
+def test_tls_on_this_machine_is_checked(
+    filled: tuple[Path, Digest],
+    authority: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A certificate that nobody vouches for is an error; http is not tried in its place."""
+    with by_tls(no_login, filled[0], TokenService(authority, {}), monkeypatch) as host:
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+        with pytest.raises(Unreachable, match=r"certificate.*REQUESTS_CA_BUNDLE"):
+            pull(host, ME, tmp_path)
+
+
 @pytest.mark.parametrize("guard", GUARDS)
 def test_by_the_command(
     guard: Guarded,

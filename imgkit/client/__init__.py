@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import requests
 
 from imgkit import document
-from imgkit.client import origins
+from imgkit.client import origins, tls
 from imgkit.client.access import Access
 from imgkit.client.credentials import Credentials, Login
 from imgkit.client.download import Download, read_all
@@ -56,7 +56,7 @@ class Client(Wire):
     `mirror` is the address of a registry that answers for all others (the embedded one, say); it
     is told which one was meant (`?ns=docker.io`). Registries named with a port, or `localhost`,
     are always asked themselves. Blobs are sent at once, or in pieces of `piece` bytes. Registries
-    are asked over https, but for those on this machine and those named in `plain`.
+    are asked over https, but for those named in `plain`, and those on this machine that cannot.
     """
 
     def __init__(
@@ -76,10 +76,26 @@ class Client(Wire):
         self.plain = frozenset(plain)
         self.mirror = mirror
         self.credentials = credentials or Credentials()
+        self._tls: dict[str, bool] = {}
 
     def repository(self, reference: Reference) -> Repository:
         """The repository that a name belongs to."""
         return Repository(self, reference)
+
+    def address(self, reference: Reference) -> str:
+        """Where the registry of a name is itself; one on this machine is asked how it speaks."""
+        host = reference.registry_host
+        where = origins.origin(f"https://{host}")
+        if reference.registry in self.plain:
+            return f"http://{host}"
+        if not origins.is_loopback(where[1]):
+            return f"https://{host}"
+        in_process = self.session.get_adapter(f"http://{host}/") != self.session.adapters["http://"]
+        if host not in self._tls and not in_process:
+            spoken = tls.is_spoken(*where[1:])
+            if spoken is not None:  # once somebody answered, the scheme stays
+                self._tls[host] = spoken
+        return f"{'https' if self._tls.get(host) else 'http'}://{host}"
 
 
 class Repository:
@@ -93,12 +109,9 @@ class Repository:
         self.domain = reference.registry
         self.path = reference.path
         self.siblings: tuple[str, ...] = ()
-        self._mirrored = client.mirror is not None and not asks_itself(self.domain)
-        host = origins.origin(f"http://{reference.registry_host}")[1]
-        plain = origins.is_loopback(host) or self.domain in client.plain
-        scheme = "http" if plain else "https"
-        own = f"{scheme}://{reference.registry_host}"
-        self.base = (client.mirror or own).rstrip("/") if self._mirrored else own
+        mirror = None if asks_itself(self.domain) else client.mirror
+        self._mirrored = mirror is not None
+        self.base = mirror.rstrip("/") if mirror is not None else client.address(reference)
         self.access = Access(client, self.base, f"{self.domain}/{self.path}", self._login)
         self._documents: dict[Digest, bytes] = {}
         self._tagged: tuple[str, Digest] | None = None
