@@ -61,7 +61,8 @@ def _told(run: Run) -> str:
     cached = [str(row.number) for row in run.rows if row.cached]
     anew = [str(row.number) for row in run.rows if not row.cached and row.kind != BASE]
     parts = [("from the cache", cached), ("carried out", anew)]
-    return "; ".join(f"{words}: steps {', '.join(n)}" for words, n in parts if n) or "no steps"
+    told = (f"{words}: step{'s' * (len(n) > 1)} {', '.join(n)}" for words, n in parts if n)
+    return "; ".join(told) or "no steps"
 
 
 def _cut(text: str) -> str:
@@ -132,7 +133,7 @@ def build_share_run(image: Image, log: Iterable[Exchange]) -> Figure:
         f"is built in one local repository, pushed to {image.name.registry} ({', '.join(told)}), "
         f"and pulled on another machine ({pull}), which starts a container from it."
     )
-    rows = [("config", str(image.id), f"{len(image.config.raw)}B")]
+    rows = [("config", str(image.id), size(len(image.config.raw)))]
     for number, layer in enumerate(image.layers, 1):
         rows.append((f"layer {number}", str(layer.diff_id), size(layer.unpacked_size)))
     caption = f"{image.name.familiar}: {', '.join(told)}; {pull}. Layers by DiffID."
