@@ -40,11 +40,11 @@ def run(tmp_path: Path) -> Run:
 
 
 def refused(done: subprocess.CompletedProcess[str], words: str, status: int = 1) -> None:
-    """One line of message that has these words, no traceback, and that exit status."""
+    """A sentence with these words, ours or Docker's; no traceback, and that exit status."""
     assert done.returncode == status, done.stderr
     assert re.search(words, done.stderr), done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    assert done.stderr.startswith("imgkit: ")
+    assert "Traceback" not in done.stderr, done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2, done.stderr
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -168,8 +168,9 @@ def test_serve_empty(run: Run) -> None:
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as one:
         assert one.stdout
         host = one.stdout.readline().split("http://")[1].strip()
-        refused(run("pull", f"{host}/library/redis"), "has no 'latest'")
+        pulled = run("pull", f"{host}/library/redis")
         one.terminate()
+    refused(pulled, "manifest for .*/library/redis:latest not found: manifest unknown")
 
 
 def test_home_may_stand_before_or_after(run: Run, tmp_path: Path) -> None:
@@ -193,8 +194,14 @@ def words(verb: str, name: str, tmp_path: Path) -> list[str]:
 @pytest.mark.parametrize("verb", [*NAMED, "reference"])
 @pytest.mark.parametrize("name", ["Redis", "a//b", "redis:", "https://docker.io/redis", "", "é"])
 def test_an_illegal_name(verb: str, name: str, run: Run, tmp_path: Path) -> None:
-    """A name that cannot be is refused with status 2, and nothing is made."""
-    refused(run(*words(verb, name, tmp_path)), "image name|empty|name", 2)
+    """A name that cannot be is refused in Docker's words, or by our own verbs with status 2."""
+    done = run(*words(verb, name, tmp_path))
+    if verb == "pull":
+        refused(done, "^invalid reference format")
+    elif verb == "inspect":
+        refused(done, "^Error: No such object: ")
+    else:
+        refused(done, "image name|empty|name", 2)
     assert not (tmp_path / "root").exists()
 
 

@@ -20,6 +20,7 @@ from imgkit.commands import (
     describing,
     doctor,
     exploring,
+    inspecting,
     listing,
     looking,
     manifests,
@@ -50,6 +51,7 @@ __all__ = [
 VERBS: Final[dict[str, Verb]] = {
     **pulling.VERBS,
     **listing.VERBS,
+    **inspecting.VERBS,
     **describing.VERBS,
     **removing.VERBS,
     **manifests.VERBS,
@@ -77,6 +79,8 @@ def run(bench: Bench, words: Sequence[str]) -> int:
         return do(bench, words)
     except Refused as refused:
         bench.warn(str(refused))
+        if "why" in refused.facts:
+            bench.hint(refused.facts["why"])
         return refused.status
     except ImgkitError as error:
         bench.warn(f"imgkit: {error}")

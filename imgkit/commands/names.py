@@ -13,7 +13,7 @@ def named(text: str) -> Reference:
     try:
         return Reference.parse(text)
     except InvalidReference as error:
-        raise Refused(wrong(error, text)) from None
+        raise Refused(wrong(error, text), why=str(error)) from None
 
 
 def wrong(error: InvalidReference, text: str, *, engine: bool = False) -> str:
