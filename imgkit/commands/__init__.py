@@ -101,7 +101,8 @@ def _settled(bench: Bench, options: Options) -> Bench:
     bench = replace(bench)
     if options.value("home"):
         bench.home = Path(options.value("home"))
-    if options.on("live"):
+    bench.mirror = options.value("mirror", bench.mirror)
+    if options.on("live") or options.on("mirror"):
         bench.go_live()
     bench.view = options.value("view", bench.view)
     if bench.view not in VIEWS:

@@ -1,18 +1,17 @@
-"""One image, in all its facts: `inspect` and `history`."""
+"""One image, in all its facts, and how it was made: `history`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from imgkit import document, units
-from imgkit.commands.bench import CONTAINERD, FAILED, Bench, Refused
+from imgkit.commands.bench import CONTAINERD, Bench
 from imgkit.commands.listing import FORMAT
 from imgkit.commands.names import found
-from imgkit.commands.template import Template, as_json, listed
+from imgkit.commands.template import listed
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.config import History
-from imgkit.errors import ContainerError
 from imgkit.image import Image
 from imgkit.inventory import UNKNOWN, Holding
 
@@ -37,106 +36,6 @@ _BARE: Final[Mapping[str, Any]] = {
     "Labels": None,
 }
 """The config of a container that says nothing, as the engine writes it."""
-
-
-def _inspect(bench: Bench, options: Options) -> int:
-    return inspected(bench, options, lambda text: _object(bench, options, text))
-
-
-def _image_inspect(bench: Bench, options: Options) -> int:
-    return inspected(bench, options, lambda text: _of_image(bench, text))
-
-
-def inspected(bench: Bench, options: Options, facts: Callable[[str], dict[str, Any]]) -> int:
-    """Say the facts of all that is named, or what the template makes of them."""
-    shown = options.value("format")
-    template = Template(shown) if shown not in ("", "json") else None
-    if template:
-        template.check()
-    documents: list[dict[str, Any]] = []
-    wrong: list[str] = []
-    for text in options.words:
-        try:
-            one = facts(text)
-            if template:
-                bench.say(template.render(one))
-            documents.append(one)
-        except Refused as refused:
-            wrong.append(str(refused))
-    if template is None:
-        bench.say(as_json(documents) if shown == "json" else _pretty(documents))
-    elif not documents:
-        bench.say("")
-    for sentence in wrong:
-        bench.warn(sentence)
-    return FAILED if wrong else 0
-
-
-def _pretty(documents: Sequence[Any]) -> str:
-    return as_json(documents, indent=4) if documents else "[]"
-
-
-def _object(bench: Bench, options: Options, text: str) -> dict[str, Any]:
-    """The container of that name or ID, or else the image."""
-    kind = options.value("type")
-    if kind in ("", "container"):
-        try:
-            return container_facts(bench, text)
-        except ContainerError as error:
-            if kind:
-                raise Refused(f"Error response from daemon: {error}") from None
-    if kind not in ("", "image"):
-        raise Refused(f'unknown type: "{kind}"')
-    try:
-        return _of_image(bench, text)
-    except Refused:
-        if kind:
-            raise
-        raise Refused(f"Error: No such object: {text}") from None
-
-
-def container_facts(bench: Bench, text: str) -> dict[str, Any]:
-    """What `docker inspect` says of a container, as far as it is simulated."""
-    record = bench.containers.find(text)
-    program, *arguments = record.command
-    return {
-        "Id": record.id,
-        "Created": record.created,
-        "Path": program,
-        "Args": arguments,
-        "State": {
-            "Status": record.state,
-            "Running": record.state == "running",
-            "ExitCode": record.code,
-            "StartedAt": record.started or UNKNOWN,
-            "FinishedAt": record.finished or UNKNOWN,
-        },
-        "Image": record.config,
-        "Name": f"/{record.name}",
-        "Config": {
-            "Hostname": record.short,
-            "User": record.user,
-            "Tty": record.interactive,
-            "Env": record.env,
-            "Cmd": record.cmd or None,
-            "Image": record.image,
-            "WorkingDir": record.workdir,
-            "Entrypoint": record.entrypoint or None,
-            "Labels": record.labels,
-        },
-    }
-
-
-def _of_image(bench: Bench, text: str) -> dict[str, Any]:
-    try:
-        holding, _ = found(bench, text)
-    except Refused as refused:
-        start = "Error response from daemon: "
-        why = str(refused).removeprefix(start)
-        raise Refused(
-            f"{start}no such image: {text}: {why}" if "No such" in why else str(refused)
-        ) from None
-    return image_facts(bench, holding, holding.image or bench.store.open_image(holding.records[0]))
 
 
 def image_facts(bench: Bench, holding: Holding, image: Image) -> dict[str, Any]:
@@ -246,29 +145,7 @@ def _steps(bench: Bench, image: Image, *, whole: bool, human: bool) -> list[dict
     return rows[::-1]
 
 
-_SHOWN: Final = Flag("format", FORMAT, "f", "string")
-
 VERBS: Final = {
-    "inspect": Verb(
-        "Return low-level information on Docker objects",
-        "[OPTIONS] NAME|ID [NAME|ID...]",
-        _inspect,
-        (
-            _SHOWN,
-            Flag("size", "Display total file sizes if the type is container", "s"),
-            Flag("type", "Only inspect objects of the given type", value="string"),
-        ),
-        least=1,
-        most=None,
-    ),
-    "image inspect": Verb(
-        "Display detailed information on one or more images",
-        "[OPTIONS] IMAGE [IMAGE...]",
-        _image_inspect,
-        (_SHOWN,),
-        least=1,
-        most=None,
-    ),
     "history": Verb(
         "Show the history of an image",
         "[OPTIONS] IMAGE",
