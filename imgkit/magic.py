@@ -60,7 +60,9 @@ def carry_out(line: str, cell: str | None = None) -> Output:
         sys.stdout.write(f"{text}\n")
 
     def warn(text: str) -> None:
+        sys.stdout.flush()  # a notebook shows the two streams in the order of their flushes
         sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
     bench = current(say, warn)
     bench.stdin = None if cell is None else io.BytesIO(cell.encode())
