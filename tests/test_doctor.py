@@ -14,6 +14,7 @@ from test_explore import Said
 from imgkit import kernel, samples, server
 from imgkit.client import Client
 from imgkit.commands.doctor import BROKEN, NOTE, OK, Finding, hub, repository, within
+from imgkit.reference import Reference
 from imgkit.server import transport
 from imgkit.store import Store
 
@@ -110,6 +111,19 @@ def test_a_registry_that_answers() -> None:
     assert found == Finding("Docker Hub", OK, "answers. It says nothing of limits.")
     assert missing.state == NOTE
     assert {exchange.method for exchange in exchanges if "/manifests/" in exchange.url} == {"HEAD"}
+
+
+def test_a_registry_that_counts() -> None:
+    """How many pulls are left is told, and asking takes none of them."""
+    registry = server.Registry([samples.store()], allowance=7)
+    with transport.serve(registry) as served:
+        client = Client(mirror=served.url)
+        with client.session:
+            name = Reference.parse("alpine:latest")
+            client.repository(name).resolve(name)
+            found = [hub(client, "library/alpine") for _ in range(2)]
+    told = "answers. It allows 7 requests in 6 hours, and 6 are left."
+    assert found == [Finding("Docker Hub", OK, told)] * 2
 
 
 def test_a_server_that_is_silent_is_not_waited_for() -> None:

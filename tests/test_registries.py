@@ -253,6 +253,34 @@ def pull_by(mirror: str, home: Path) -> tuple[Copied, list[str]]:
     return copied, asked
 
 
+@pytest.mark.parametrize("by_flag", [True, False])
+def test_a_pull_through_cache_by_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_flag: bool
+) -> None:
+    """`--mirror` or IMGKIT_MIRROR is asked in the place of Docker Hub, without a login."""
+    logins = {"auths": {"https://index.docker.io/v1/": {"auth": "bWU6c2VjcmV0"}}}
+    (tmp_path / "config.json").write_text(json.dumps(logins))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.delenv("IMGKIT_LIVE", raising=False)
+    with serve(Registry([samples.store()], auth=False)) as served:
+        more = f"proxy: {{remoteurl: '{served.url}'}}\n"
+        with registry("docker-registry", tmp_path, more) as host:
+            command = [sys.executable, "-m", "imgkit", "pull", "--home", str(tmp_path / "home")]
+            if by_flag:
+                command += ["--mirror", f"http://{host}"]
+            else:
+                monkeypatch.setenv("IMGKIT_MIRROR", f"http://{host}")
+            command += ["--platform", "linux/amd64", "redis"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    index = samples.image("redis").index
+    assert index
+    assert f"Digest: {index.digest}" in done.stdout
+    said = (tmp_path / "registry.log").read_text()
+    assert "/v2/library/redis/manifests/latest?ns=docker.io" in said
+    assert "bWU6c2VjcmV0" not in said
+
+
 @pytest.mark.parametrize("auth", [False, True])
 def test_a_pull_through_cache(tmp_path: Path, auth: bool) -> None:
     """docker-registry as a cache of ours is told which registry is meant; then it needs us not."""

@@ -94,12 +94,14 @@ class Bench:
     """Takes what a learner should know besides what Docker says."""
     live: bool = False
     """Whether `client` asks real registries, not the embedded one."""
+    mirror: str = ""
+    """The address of the registry that is asked in the place of the real ones, if one is."""
 
     @classmethod
     def of_user(cls, say: Callable[[str], None], warn: Callable[[str], None]) -> Self:
         """The bench of whoever runs this: their own local repository, and the embedded registry.
 
-        IMGKIT_HOME, IMGKIT_VIEW and IMGKIT_LIVE say otherwise.
+        IMGKIT_HOME, IMGKIT_VIEW, IMGKIT_LIVE and IMGKIT_MIRROR say otherwise.
         """
         home = os.environ.get("IMGKIT_HOME")
         bench = cls(
@@ -108,15 +110,19 @@ class Bench:
             say=say,
             warn=warn,
             view=os.environ.get("IMGKIT_VIEW") or CLASSIC,
+            mirror=os.environ.get("IMGKIT_MIRROR", ""),
         )
-        if os.environ.get("IMGKIT_LIVE", "") not in ("", "0"):
+        if bench.mirror or os.environ.get("IMGKIT_LIVE", "") not in ("", "0"):
             bench.go_live()
         return bench
 
     def go_live(self) -> None:
-        """Afterwards real registries are asked, with the logins of whoever runs this."""
-        self.live = True
-        self.client = lambda: Client(credentials=Credentials.of_user())
+        """Afterwards real registries are asked, with the logins of whoever runs this.
+
+        In their place, a mirror is, without a login; it is told which one was meant (`ns=`).
+        """
+        self.live, mirror = True, self.mirror or None
+        self.client = lambda: Client(mirror=mirror, credentials=Credentials.of_user())
 
     def source(self, name: Reference) -> AbstractContextManager[Source]:
         """The repository to pull that name from, for as long as a block lasts."""

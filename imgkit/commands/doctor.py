@@ -78,7 +78,7 @@ def _findings(bench: Bench) -> Iterator[Finding]:
     yield repository(bench.home)
     yield _disk(bench.home)
     yield (
-        within(SECONDS, lambda: hub(_client()))
+        within(SECONDS, lambda: hub(_client(bench)))
         if bench.live
         else Finding("Docker Hub", NOTE, "was not asked; `imgkit doctor --live` does")
     )
@@ -174,8 +174,9 @@ def _disk(home: Path) -> Finding:
     return Finding("disk", OK, f"{units.size(free)} are free at {place}")
 
 
-def _client() -> Client:
-    return Client(credentials=Credentials.of_user(), patience=HURRY)
+def _client(bench: Bench) -> Client:
+    mirror = bench.mirror or None
+    return Client(mirror=mirror, credentials=Credentials.of_user(), patience=HURRY)
 
 
 def hub(client: Client, image: str = HUB) -> Finding:

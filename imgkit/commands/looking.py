@@ -9,6 +9,7 @@ from typing import Final
 
 from imgkit.commands.bench import FAILED, Bench
 from imgkit.commands.verb import Flag, Options, Verb
+from imgkit.errors import ImgkitError
 from imgkit.image import verify
 from imgkit.reference import Reference
 from imgkit.store import Store
@@ -54,9 +55,14 @@ def _serve(bench: Bench, options: Options) -> int:
         stores = [Store(root or scratch)]
         if not options.on("empty"):
             stores.append(samples.store())
-        with transport.serve(
-            server.Registry(stores), port=int(options.value("port", "0"))
-        ) as served:
+        registry = server.Registry(
+            stores,
+            users=_users(options),
+            basic=options.on("basic"),
+            private=options.values("private"),
+            allowance=_allowance(options),
+        )
+        with transport.serve(registry, port=int(options.value("port", "0"))) as served:
             kept = f"in {root}" if root else "until it stops"
             bench.say(f"A registry is served at {served.url}")
             bench.say(f"Try: imgkit pull {served.host}/library/redis")
@@ -65,15 +71,39 @@ def _serve(bench: Bench, options: Options) -> int:
     return 0
 
 
+def _users(options: Options) -> dict[str, str] | None:
+    """Passwords by name; None where everybody may come in. Raises `ImgkitError`."""
+    users = dict[str, str]()
+    for text in options.values("user"):
+        name, colon, password = text.partition(":")
+        if not (name and colon and password):
+            raise ImgkitError(f"--user takes NAME:PASSWORD, as in me:secret, not {text!r}")
+        users[name] = password
+    if not users and (options.on("basic") or options.values("private")):
+        raise ImgkitError("--basic and --private keep nobody out without a --user NAME:PASSWORD")
+    return users or None
+
+
+def _allowance(options: Options) -> int | None:
+    text = options.value("allowance")
+    if text and int(text) < 0:
+        raise ImgkitError(f"--allowance takes a number of pulls, 0 or more, not {text}")
+    return int(text) if text else None
+
+
 VERBS: Final = {
     "serve": Verb(
         "Serve the embedded registry on this machine",
         "[OPTIONS]",
         _serve,
         (
+            Flag("allowance", "So many pulls in six hours, as Docker Hub says", value="int"),
+            Flag("basic", "Ask for passwords themselves, not for tokens"),
             Flag("empty", "Without the sample images"),
             Flag("port", "Default: any that is free", value="int"),
+            Flag("private", "A repository that only users may pull from", value="list"),
             Flag("root", "Keep what is pushed in this directory", value="directory"),
+            Flag("user", "Who may push, as name:password; others may pull", value="list"),
         ),
     ),
     "reference": Verb("Take an image name apart, as JSON", "NAME", _reference, least=1, most=1),
