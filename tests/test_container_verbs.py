@@ -21,7 +21,7 @@ from typing import Final
 import pytest
 
 from imgkit.commands import Bench, run
-from imgkit.commands.running import MACHINE
+from imgkit.commands.flags import MACHINE
 from imgkit.container.terminal import Terminal
 from imgkit.lab import Lab
 
@@ -280,7 +280,10 @@ class Screen:
         while text not in self.text:
             ready = select.select([self.terminal], [], [], until - time.monotonic())[0]
             assert ready, f"not {text!r} but {self.text!r}"
-            self.text += os.read(self.terminal, 4096).decode()
+            try:
+                self.text += os.read(self.terminal, 4096).decode()
+            except OSError:  # whoever wrote has ended
+                pytest.fail(f"not {text!r} but {self.text!r}")
 
 
 def test_nothing_from_an_image_steers(docker: Do) -> None:

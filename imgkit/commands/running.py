@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from imgkit.commands.bench import DAEMON, Bench, Refused, daemon, misnamed
+from imgkit.commands.flags import COMMON, CREATE, MACHINE
 from imgkit.commands.pulling import fetch
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container import Container
@@ -291,53 +292,12 @@ def say(bench: Bench, printed: Iterable[tuple[int, str]]) -> None:
             (bench.warn if fd == 2 else bench.say)(line)
 
 
-_COMMON: Final = (
-    Flag("env", "Set environment variables", "e", "list"),
-    Flag("env-file", "Read in a file of environment variables", value="list"),
-    Flag("interactive", "Keep STDIN open even if not attached", "i"),
-    Flag("tty", "Allocate a pseudo-TTY", "t"),
-    Flag("user", 'Username or UID (format: "<name|uid>[:<group|gid>]")', "u", "string"),
-    Flag("workdir", "Working directory inside the container", "w", "string"),
-)
-MACHINE: Final = (
-    Flag("cap-add", "Add Linux capabilities", value="list"),
-    Flag("cap-drop", "Drop Linux capabilities", value="list"),
-    Flag("cpus", "Number of CPUs", value="decimal"),
-    Flag("device", "Add a host device to the container", value="list"),
-    Flag("gpus", "GPU devices to add to the container", value="gpu-request"),
-    Flag("memory", "Memory limit", "m", "bytes"),
-    Flag("mount", "Attach a filesystem mount to the container", value="mount"),
-    Flag("privileged", "Give extended privileges to this container"),
-    Flag("read-only", "Mount the container's root filesystem as read only"),
-    Flag("restart", "Restart policy to apply when a container exits", value="string"),
-    Flag("tmpfs", "Mount a tmpfs directory", value="list"),
-    Flag("volume", "Bind mount a volume", "v", "list"),
-    Flag("volumes-from", "Mount volumes from the specified container(s)", value="list"),
-)
-"""What only a real machine can do; refused."""
-
-_CREATE: Final = (
-    *_COMMON,
-    *MACHINE,
-    Flag("entrypoint", "Overwrite the default ENTRYPOINT of the image", value="string"),
-    Flag("hostname", "Container host name", "h", "string"),
-    Flag("label", "Set meta data on a container", "l", "list"),
-    Flag("name", "Assign a name to the container", value="string"),
-    Flag("net", "Connect a container to a network", value="network"),
-    Flag("network", "Connect a container to a network", value="network"),
-    Flag("platform", "Set platform if server is multi-platform capable", value="string"),
-    Flag("publish", "Publish a container's port(s) to the host", "p", "list"),
-    Flag("publish-all", "Publish all exposed ports to random ports", "P"),
-    Flag("pull", 'Pull image before creating ("always", "missing", "never")', value="string"),
-    Flag("rm", "Automatically remove the container when it exits"),
-)
-
 VERBS: Final = {
     "run": Verb(
         "Create and run a new container from an image",
         "[OPTIONS] IMAGE [COMMAND] [ARG...]",
         _run,
-        (*_CREATE, Flag("detach", "Run container in background and print container ID", "d")),
+        (*CREATE, Flag("detach", "Run container in background and print container ID", "d")),
         least=1,
         most=None,
         aliases=("container run",),
@@ -347,7 +307,7 @@ VERBS: Final = {
         "Create a new container",
         "[OPTIONS] IMAGE [COMMAND] [ARG...]",
         _create,
-        _CREATE,
+        CREATE,
         least=1,
         most=None,
         aliases=("container create",),
@@ -369,7 +329,7 @@ VERBS: Final = {
         "Execute a command in a running container",
         "[OPTIONS] CONTAINER COMMAND [ARG...]",
         _exec,
-        (*_COMMON, Flag("detach", "Detached mode: run command in the background", "d")),
+        (*COMMON, Flag("detach", "Detached mode: run command in the background", "d")),
         least=2,
         most=None,
         aliases=("container exec",),
