@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browser import Lab, jupyterlab
 from conftest import ROOT
 from playwright.sync_api import Locator, Page, expect
@@ -169,3 +170,147 @@ def test_steps_by_keyboard(stepper: Locator) -> None:
     expect(stepper.get_by_label("Steps so far")).to_contain_text("cat /etc/hostname")
     expect(stepper.get_by_role("status")).to_contain_text("reading changes nothing")
     expect(stepper.get_by_label("Show")).to_have_value(re.compile("/etc"))
+
+
+@pytest.fixture(scope="module")
+def builder(lab: Lab) -> Iterator[Locator]:
+    """The output that shows the BuildStepper, in the notebook on building."""
+    with lab.open("08-building-and-sharing.ipynb") as page:
+        assert lab.run_all(page) == []
+        found = page.locator(".jp-OutputArea-child", has=page.get_by_label("Dockerfile"))
+        found.scroll_into_view_if_needed()
+        yield found
+
+
+def test_a_dockerfile_is_built_and_edited(builder: Locator) -> None:
+    """By mouse: what is edited is carried out, with all after it, and the step is shown in full."""
+    button = builder.get_by_role("button", name="Build")
+    button.click()
+    expect(builder.get_by_role("status")).to_contain_text("Built: ")
+    button.click()
+    expect(builder.get_by_role("status")).to_contain_text("5 from the cache, 0 carried out")
+    builder.get_by_label("File", exact=True).select_option("greet.sh")
+    expect(builder.get_by_label("holds")).to_have_value(re.compile("head -n 1"))
+    builder.get_by_label("holds").fill("echo something else\n")
+    button.click()
+    expect(builder.get_by_role("status")).to_contain_text("3 from the cache, 2 carried out")
+    row = builder.locator("tr", has_text="COPY greet.sh .")
+    expect(row).to_contain_text("the files that it copies changed since")
+    expect(builder.get_by_label("The step")).to_contain_text("/app/greet.sh")
+
+
+def test_builds_by_keyboard(builder: Locator) -> None:
+    """From the Dockerfile, Tab leads to the files, the buttons and the box; steps one by one."""
+    keyboard = builder.page.keyboard
+    builder.get_by_label("Dockerfile").focus()
+    keyboard.press("Control+End")
+    keyboard.type("\nENV A=1")
+    for _ in range(3):
+        keyboard.press("Tab")
+    expect(builder.get_by_role("button", name="Build")).to_be_focused()
+    keyboard.press("Tab")
+    expect(builder.get_by_role("button", name="Next step")).to_be_focused()
+    keyboard.press("Space")
+    expect(builder.get_by_role("status")).to_contain_text("Step 1 of 7 is done")
+    keyboard.press("Shift+Tab")
+    keyboard.press("Space")
+    expect(builder.get_by_role("status")).to_contain_text("5 from the cache, 1 carried out")
+    expect(builder.get_by_label("The step")).to_contain_text("Env = [")
+
+
+def accessible(page: Page, *, within: str) -> list[str]:
+    """What axe finds that is serious or critical in there."""
+    found = Axe().run(page, context=within, options={"resultTypes": ["violations"]}).response
+    return [
+        f"{rule['id']}: {node['html'][:200]}"
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.fixture(scope="module")
+def digests(lab: Lab) -> Iterator[Locator]:
+    """The output that shows the DigestLab."""
+    with lab.open("10-digests.ipynb") as page:
+        assert lab.run_all(page) == []
+        button = page.get_by_role("button", name="Rewrite a record")
+        found = page.locator(".jp-OutputArea-child", has=button)
+        found.scroll_into_view_if_needed()
+        yield found
+
+
+def test_a_byte_is_changed_and_covered_up(digests: Locator) -> None:
+    """By mouse: a changed letter is refused; rewritten to the top, only a pull by digest says no."""
+    by_tag, by_digest = (digests.get_by_role("status").nth(n) for n in (0, 1))
+    expect(by_tag).to_contain_text("it is the image that was published")
+    digests.get_by_label("New value").fill("H")
+    digests.get_by_role("button", name="Change it").click()
+    expect(by_tag).to_contain_text("refused at the layer 3 blob")
+    expect(digests.get_by_label("Bytes")).to_contain_text("[48]")
+    expect(digests.locator("strong")).to_have_count(5)
+    for document in ("config", "manifest", "manifest", "index"):
+        digests.get_by_role("button", name="Rewrite a record").click()
+        expect(digests.locator("li").last).to_contain_text(f"In the {document}, the")
+    expect(by_tag).to_contain_text("it is not the image that was published")
+    expect(by_digest).to_contain_text("refused at the index: you asked for")
+    assert accessible(digests.page, within=".imgkit-lab") == []
+
+
+def test_a_byte_is_changed_by_keyboard(digests: Locator) -> None:
+    """From the list of parts, Tab leads through the fields to the button."""
+    keyboard = digests.page.keyboard
+    digests.get_by_role("button", name="Start again").press("Enter")
+    expect(digests.get_by_text("No byte is changed")).to_be_visible()
+    digests.get_by_label("In the").focus()
+    keyboard.press("Home")  # the index
+    keyboard.press("Tab")
+    keyboard.press("Control+a")
+    keyboard.type("amd64")
+    keyboard.press("Tab")
+    expect(digests.get_by_label("Byte", exact=True)).to_be_focused()
+    expect(digests.get_by_label("Bytes")).to_contain_text("[61]")
+    keyboard.press("Tab")
+    keyboard.press("Control+a")
+    keyboard.type("b")
+    keyboard.press("Tab")  # the bytes, which can be scrolled
+    keyboard.press("Tab")
+    expect(digests.get_by_role("button", name="Change it")).to_be_focused()
+    keyboard.press("Space")
+    expect(digests.locator("li")).to_contain_text("of the index: 61 became 62")
+    expect(digests.get_by_role("status").nth(0)).to_contain_text("refused: there is no image for")
+
+
+@pytest.fixture(scope="module")
+def picker(lab: Lab) -> Iterator[Locator]:
+    """The output that shows the PlatformPicker."""
+    with lab.open("11-multi-architecture.ipynb") as page:
+        assert lab.run_all(page) == []
+        found = page.locator(".jp-OutputArea-child", has=page.get_by_label("Machine", exact=True))
+        found.scroll_into_view_if_needed()
+        yield found
+
+
+def test_a_machine_is_chosen(picker: Locator) -> None:
+    """By mouse: what it gets, why, and which layers others have too; or that there is nothing."""
+    picker.get_by_label("Image").select_option("redis")
+    expect(picker.get_by_role("status")).to_contain_text("takes the image for linux/arm64/v8")
+    expect(picker.locator("tr", has_text="chosen: 8 layers")).to_have_count(1)
+    expect(picker.locator("tr", has_text="never chosen")).to_have_count(2)
+    picker.get_by_label("Machine", exact=True).select_option("a RISC-V board: linux/riscv64")
+    expect(picker.get_by_role("status")).to_contain_text("there is no image for linux/riscv64")
+    expect(picker.get_by_text("Nothing would be pulled")).to_be_visible()
+    assert accessible(picker.page, within=".imgkit-pick") == []
+
+
+def test_a_platform_is_typed(picker: Locator) -> None:
+    """By keyboard, from the list of images on: the machine is passed over, the platform typed."""
+    keyboard = picker.page.keyboard
+    picker.get_by_label("Image").focus()
+    keyboard.press("Home")  # alpine
+    keyboard.press("Tab")
+    keyboard.press("Tab")
+    expect(picker.get_by_label("Platform")).to_be_focused()
+    keyboard.press("Control+a")
+    keyboard.type("linux/arm/v7")
+    expect(picker.get_by_role("status")).to_contain_text("takes the image for linux/arm/v7")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any, Final
 
 import ipywidgets
@@ -12,9 +11,9 @@ from imgkit import samples
 from imgkit.build import Options
 from imgkit.lab import Lab
 from imgkit.legend import LEGEND
+from imgkit.printable import shown
 from imgkit.rebuild import BASE, Rebuild, Row, Run
-from imgkit.stepper import shown
-from imgkit.widgets.style import CSS, told
+from imgkit.widgets.style import CSS, safe, told
 
 LOOK: Final = f"""<style>
 .imgkit-steps td {{ vertical-align: top !important; }}
@@ -25,7 +24,7 @@ LOOK: Final = f"""<style>
   border-left-style: dashed !important; font-weight: 600; }}
 </style>"""
 
-_HEAD: Final = ("", "Step", "Whence", "Made", "Why")
+_HEAD: Final = ("No.", "Step", "Whence", "Made", "Why")
 
 
 class BuildStepper:
@@ -133,7 +132,7 @@ class BuildStepper:
 
     def _draw_step(self, *_: object) -> None:
         facts = _facts(self.row) if self.row else ["No step is done yet."]
-        text = escape(shown("\n".join(facts)))
+        text = safe("\n".join(facts))
         self.about.value = (
             f'<div class="imgkit"><pre tabindex="0" aria-label="The step">{text}</pre></div>'
         )
@@ -160,9 +159,9 @@ def _tr(row: Row) -> str:
     kind = "" if row.kind == BASE else f'<span class="kind {row.kind}"></span>'
     made = "" if row.kind == BASE else row.made
     return (
-        f'<tr><td>{row.number}</td><td class="step"><code>{escape(shown(row.text))}</code></td>'
+        f'<tr><td>{row.number}</td><td class="step"><code>{safe(row.text)}</code></td>'
         f'<td class="from {look}">{row.source}</td><td>{kind}{made}</td>'
-        f'<td class="why">{escape(shown(row.why))}</td></tr>'
+        f'<td class="why">{safe(row.why)}</td></tr>'
     )
 
 
@@ -190,6 +189,7 @@ def _text(content: bytes) -> str:
 def _area(text: str, name: str, rows: int) -> ipywidgets.Textarea:
     made = ipywidgets.Textarea(text, description=name, rows=rows, **_labelled("760px"))
     made.add_class("imgkit-mono")
+    made.continuous_update = False  # else a click may overtake what was typed last
     return made
 
 
