@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT
 
 from imgkit import samples
+from imgkit.commands import run
 from imgkit.digest import Digest, VerifyingReader
 from imgkit.errors import NotFound
 from imgkit.lab import Lab
@@ -22,7 +23,7 @@ from imgkit.lessons.exercise import NOT_ATTEMPTED, NOT_YET, PASSED, Exercise
 from imgkit.lessons.quiz import Question
 from imgkit.manifest import OCI_LAYER, Descriptor
 from imgkit.overlay import Overlay
-from imgkit.sharing import Sharing
+from imgkit.sharing import Sharing, rehearse
 
 NOTEBOOKS: Final = ROOT / "notebooks"
 
@@ -101,6 +102,9 @@ UNUSUAL: Final = [
     ("building-2", lambda lab: 2.0),
     ("building-3", lambda lab: b"**/.env"),
     ("building-3", lambda lab: ["*", "!words.txt", "!greet.sh"]),
+    ("deleting-1", lambda lab: float(len(rehearse(_three().store, ["nginx"]).gone))),
+    ("deleting-2", lambda lab: _forced()),
+    ("deleting-3", lambda lab: _pruned()),
     ("capstone-1", _own_token),
     ("capstone-2", lambda lab: bytearray(samples.image("nigelpoulton/tu-demo:v2").manifest.raw)),
     ("capstone-3", lambda lab: lambda data, digest: int(Digest.of(data) == digest)),
@@ -140,6 +144,25 @@ def _three() -> Lab:
     for name in ("node", "nginx", "postgres:16"):
         shelf.pull(name)
     return shelf
+
+
+def _docker(lab: Lab, *lines: str) -> Lab:
+    bench = lab.bench(lambda line: None)
+    for line in lines:
+        run(bench, line.split())
+    return lab
+
+
+def _forced() -> Lab:
+    """Dangling, because the name was taken by force while a container ran, which is gone."""
+    box = "run -dit --name box alpine"
+    return _docker(Lab(), "pull -q alpine", box, "rmi -f alpine", "rm -f box")
+
+
+def _pruned() -> Lab:
+    """Tidied by what takes all that no container uses."""
+    pulls = [f"pull -q {name}" for name in ("redis", "nginx", "alpine")]
+    return _docker(Lab(), *pulls, "tag redis cache", "run -dit alpine", "image prune -a -f")
 
 
 def _second_pull(lab: Lab) -> Any:

@@ -11,6 +11,7 @@ from imgkit.lessons import (
     building,
     capstone,
     contents,
+    deleting,
     digests,
     layers,
     names,
@@ -53,6 +54,7 @@ _BESIDE: Final = {
     "09-sharing-layers": sharing,
     "10-digests": digests,
     "11-multi-architecture": platforms,
+    "12-deleting": deleting,
     "13-capstone": capstone,
 }
 

@@ -129,6 +129,7 @@ COURSE: Final = (
         _TRUST,
         concepts=(71, 72, 73, 74, 75, 76),
         widget="SharingMatrix",
+        ready=True,
     ),
     Lesson(
         "13-capstone",

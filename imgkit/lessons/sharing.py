@@ -132,8 +132,8 @@ EXERCISES: Final = (
         key="sharing-3",
         task=(
             "**Exercise 3.** Fill a new `Lab()` with at least three different images, so that one "
-            "layer with files in it is kept once for all of them. The answer is that `Lab`. (The "
-            "new one becomes the one that `%docker` works on.)"
+            "layer with files in it is kept once for all of them. The answer is that `Lab`. "
+            "(`lab.another()` makes one; after `Lab()`, `%docker` works on the new one.)"
         ),
         expects="a Lab with at least three images",
         types=Lab,
@@ -144,10 +144,10 @@ EXERCISES: Final = (
         hints=(
             "Look at the lists of this page: which images begin with the same layer?",
             "Several images are made on Alpine 3.20, several on Debian 12, several on Ubuntu.",
-            "`shelf = Lab()`, then `shelf.pull(...)`, and look with `SharingMatrix(shelf)`.",
+            "`shelf = lab.another()`, `shelf.pull(...)`, and a look: `SharingMatrix(shelf)`.",
         ),
         solution=(
-            "answer = Lab()\n"
+            "answer = lab.another()\n"
             'for name in ("alpine", "nginx:alpine", "demo/leaky"):\n'
             "    answer.pull(name)"
         ),
