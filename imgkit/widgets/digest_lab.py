@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from html import escape
 from typing import Any, Final
 
 import ipywidgets
@@ -12,8 +11,10 @@ import ipywidgets
 from imgkit.errors import ImgkitError
 from imgkit.image import Image
 from imgkit.legend import LEGEND
+from imgkit.printable import shown
 from imgkit.tampering import Link, Tampering
-from imgkit.widgets.style import CSS, told
+from imgkit.tampering.links import NOBODY
+from imgkit.widgets.style import CSS, safe, told
 
 ROW: Final = 16
 """Bytes in a line of the view."""
@@ -86,7 +87,7 @@ class DigestLab:
             f"{'changed' * lie.changed(link):9}{link.where:18}{link.check}"
             for link in lie.links
         ]
-        return "\n".join(["DigestLab", *self._told(), "", head, *rows])
+        return shown("\n".join(["DigestLab", *self._told(), "", head, *rows]))
 
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
         bundle = self.box._repr_mimebundle_(**more) or {}
@@ -140,7 +141,7 @@ class DigestLab:
         lines = "\n".join(window(data, self.at.value))
         self.bytes.value = (
             f'{CSS}{_LOOK}<div class="imgkit"><pre tabindex="0" aria-label="Bytes">'
-            f"{escape(lines)}</pre></div>"
+            f"{safe(lines)}</pre></div>"
         )
         self.view.value = page(self.tampering, self._said(), self.problem)
 
@@ -177,7 +178,7 @@ def page(lie: Tampering, said: Sequence[str], problem: str) -> str:
         f'<tr><td class="layer">layer {n}</td>{"".join(_cell(lie, link) for link in row)}</tr>'
         for n, row in enumerate(zip(blobs, tars, stacks, strict=True), 1)
     )
-    lines = "".join(f"<li>{escape(line)}</li>" for line in done)
+    lines = "".join(f"<li>{safe(line)}</li>" for line in done)
     return (
         f'<div class="imgkit imgkit-lab"><ol>{lines}</ol>{told(problem) if problem else ""}'
         f"{_outcome(by_tag)}{_outcome(by_digest)}"
@@ -191,7 +192,7 @@ _LAYERS: Final = (
     "Layer",
     "Blob: digest, in the manifest",
     "Tar: DiffID, in the config",
-    "Stack so far: ChainID",
+    "Stack so far: ChainID, computed",
 )
 
 
@@ -204,10 +205,8 @@ def _cell(lie: Tampering, link: Link) -> str:
     changed = "<strong>changed</strong>" if lie.changed(link) else "as before"
     title = f' title="{link.now}"' if link.now else ""
     look = ' class="fails"' if link.fails else ""
-    return (
-        f"<td{look}><code{title}>{_short(link)}</code> {changed}<br>"
-        f"<small>{escape(link.check)}</small></td>"
-    )
+    check = "" if link.where == NOBODY else f"<br><small>{safe(link.check)}</small>"
+    return f"<td{look}><code{title}>{_short(link)}</code> {changed}{check}</td>"
 
 
 def _id(part: str, documents: Sequence[Link]) -> str:
