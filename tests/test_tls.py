@@ -98,6 +98,16 @@ def test_plain_http_is_asked_once(tmp_path: Path) -> None:
         assert len(heard) == 1
 
 
+def test_a_registry_in_this_process_has_no_port(tmp_path: Path) -> None:
+    """One that is mounted on the session is not looked for on the network."""
+    with saying(b"\x16\x03") as (port, heard):
+        client = Client()
+        transport.mount(client.session, Registry([Store(tmp_path)]), f"http://localhost:{port}")
+        repository = client.repository(Reference.parse(f"localhost:{port}/a"))
+        assert repository.base == f"http://localhost:{port}"
+    assert heard == []
+
+
 def test_no_login_goes_over_http_to_who_spoke_tls() -> None:
     """What spoke TLS once is not asked over http any more, whatever listens there later."""
     with saying(b"\x15\x03\x03\x00\x02\x02\x28") as (port, heard):
