@@ -241,7 +241,7 @@ def digests(lab: Lab) -> Iterator[Locator]:
 
 
 def test_a_byte_is_changed_and_covered_up(digests: Locator) -> None:
-    """By mouse: a changed letter is refused; rewritten to the top, only a pull by digest says no."""
+    """By mouse: a changed letter is refused; covered up to the top, only by digest it still is."""
     by_tag, by_digest = (digests.get_by_role("status").nth(n) for n in (0, 1))
     expect(by_tag).to_contain_text("it is the image that was published")
     digests.get_by_label("New value").fill("H")
@@ -314,3 +314,46 @@ def test_a_platform_is_typed(picker: Locator) -> None:
     keyboard.press("Control+a")
     keyboard.type("linux/arm/v7")
     expect(picker.get_by_role("status")).to_contain_text("takes the image for linux/arm/v7")
+
+
+@pytest.fixture(scope="module")
+def matrix(lab: Lab) -> Iterator[Locator]:
+    """The output that shows the SharingMatrix, in the notebook on sharing."""
+    with lab.open("09-sharing-layers.ipynb") as page:
+        assert lab.run_all(page) == []
+        found = page.locator(".imgkit-sharing")
+        found.scroll_into_view_if_needed()
+        yield found
+
+
+def test_names_are_ticked(matrix: Locator) -> None:
+    """By mouse: a base stays while one image needs it, and goes with the last; all as text."""
+    matrix.get_by_role("button", name="Look again").click()
+    expect(matrix.get_by_role("status")).to_contain_text("34 layers, each kept once")
+    row = matrix.locator("tr", has_text="sha256:a7ad88422e3c")
+    for name in ("redis:latest", "nginx:latest", "node:latest"):
+        matrix.get_by_label(name).check()
+    expect(row).to_contain_text("stays: postgres:16")
+    matrix.get_by_label("postgres:16").check()
+    expect(row).to_contain_text("goes")
+    expect(matrix.get_by_label("What Docker says")).to_contain_text("Untagged: postgres:16")
+    assert accessible(matrix.page, within=".imgkit-sharing") == []
+
+
+def test_images_are_removed_by_keyboard(matrix: Locator) -> None:
+    """From the last name, Tab leads to the field, the box and the button, which removes."""
+    keyboard = matrix.page.keyboard
+    matrix.get_by_role("button", name="Look again").press("Enter")
+    expect(matrix.get_by_role("status")).to_contain_text("34 layers, each kept once")
+    matrix.get_by_label("postgres:16").focus()
+    keyboard.press("Space")
+    expect(matrix.get_by_role("status")).to_contain_text("would go")
+    keyboard.press("Tab")
+    keyboard.type("node")
+    keyboard.press("Tab")
+    expect(matrix.get_by_role("status")).to_contain_text("2 names and ")
+    keyboard.press("Tab")
+    expect(matrix.get_by_role("button", name="Remove")).to_be_focused()
+    keyboard.press("Space")
+    expect(matrix.get_by_role("status").first).to_contain_text("layers went")
+    expect(matrix.get_by_label("node:latest")).to_have_count(0)
