@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any, Final
 
 import ipywidgets
@@ -11,9 +10,10 @@ import ipywidgets
 from imgkit.conversation import short
 from imgkit.lab import Lab
 from imgkit.legend import LEGEND
+from imgkit.printable import shown
 from imgkit.sharing import Holder, Outcome, Shared, Sharing, rehearse, remove
 from imgkit.units import size
-from imgkit.widgets.style import CSS, told
+from imgkit.widgets.style import CSS, safe, told
 
 LOOK: Final = f"""<style>
 .imgkit-matrix {{ overflow-x: auto; margin: 6px 0; }}
@@ -57,6 +57,7 @@ class SharingMatrix:
                 self.view,
             ]
         )
+        self.box.add_class("imgkit-sharing")
         self.also.observe(self._chose, "value")
         self.force.observe(self._chose, "value")
         self._look()
@@ -77,8 +78,8 @@ class SharingMatrix:
 
     def __repr__(self) -> str:
         if self.plan is None:
-            return f"SharingMatrix: {self.sharing!r}"
-        return f"SharingMatrix: {_line(self.words, self.force.value)}\n{self.plan!r}"
+            return shown(f"SharingMatrix: {self.sharing!r}")
+        return shown(f"SharingMatrix: {_line(self.words, self.force.value)}\n{self.plan!r}")
 
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
         bundle = self.box._repr_mimebundle_(**more) or {}
@@ -152,7 +153,7 @@ def _page(top: str, matrix: str) -> str:
 def _log(outcome: Outcome, line: str) -> str:
     """The command, and what it prints or would print."""
     text = "\n".join([f"$ docker {line}", *map(str, outcome.steps)])
-    return f'<pre tabindex="0" aria-label="What Docker says">{_safe(text)}</pre>'
+    return f'<pre tabindex="0" aria-label="What Docker says">{safe(text)}</pre>'
 
 
 def _sum(outcome: Outcome, went: str) -> str:
@@ -185,9 +186,9 @@ def _matrix(holders: Sequence[Holder], rows: Sequence[tuple[Shared, str, str]], 
 
 
 def _head(holder: Holder) -> str:
-    used = f"<br><small>used by {_safe(', '.join(holder.containers))}</small>"
-    more = f"<br><small>{_safe(', '.join(holder.names[1:]))}</small>"
-    head = _safe(holder.label)
+    used = f"<br><small>used by {safe(', '.join(holder.containers))}</small>"
+    more = f"<br><small>{safe(', '.join(holder.names[1:]))}</small>"
+    head = safe(holder.label)
     return head + more * bool(holder.names[1:]) + used * bool(holder.containers and holder.id)
 
 
@@ -203,7 +204,7 @@ def _row(holders: Sequence[Holder], layer: Shared, then: str, fate: str) -> str:
         f'<tr class="{fate}{many}"><th scope="row"><code title="{digest}">{short(digest)}</code>'
         f'</th><td class="size">{size(layer.blob.size)}</td>'
         f'<td class="size">{size(layer.unpacked)}</td>{cells}'
-        f'<td class="then">{_safe(then)}</td></tr>'
+        f'<td class="then">{safe(then)}</td></tr>'
     )
 
 
@@ -223,12 +224,6 @@ def _count(number: int, what: str) -> str:
 
 def _line(words: Sequence[str], force: bool) -> str:
     return " ".join(["rmi", *["-f"] * force, *words])
-
-
-def _safe(text: str) -> str:
-    """Text for a page; what steers a terminal is written out."""
-    shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
-    return escape(shown)
 
 
 def _button(text: str, says: str, do: Any, style: str = "") -> ipywidgets.Button:
