@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from imgkit import prompt
 from imgkit.commands import FAILED, Bench, run
 from imgkit.commands.line import complete
+from imgkit.printable import shown
 
 INTERRUPTED = 130
 
@@ -51,23 +52,18 @@ class Lines:
         """Put these lines in the place of the last."""
         up = f"\x1b[{self._height}A\r" if self._height else ""
         width = shutil.get_terminal_size().columns - 1
-        text = "".join(f"{_plain(line)[:width]}\n" for line in lines)
+        text = "".join(f"{shown(line)[:width]}\n" for line in lines)
         sys.stdout.write(f"{up}\x1b[J{text}")
         sys.stdout.flush()
         self._height = len(lines)
 
 
 def _say(line: str) -> None:
-    print(_plain(line), flush=True)
+    print(shown(line), flush=True)
 
 
 def _warn(line: str) -> None:
-    print(_plain(line), file=sys.stderr, flush=True)
-
-
-def _plain(text: str) -> str:
-    """The text without control characters: what comes from an image must not steer a terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+    print(shown(line), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from imgkit.printable import shown
+
 
 class ImgkitError(Exception):
     """Base of all errors of this package; keyword arguments become attributes."""
@@ -51,7 +53,7 @@ class ImgkitError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """In a notebook an error is its sentence: the way to it would say nothing to a learner."""
-        return [f"{type(self).__name__}: {self}"]
+        return [f"{type(self).__name__}: {shown(str(self))}"]
 
 
 class InvalidReference(ImgkitError):

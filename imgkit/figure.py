@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Final
 
+from imgkit.printable import shown
+
 Renderer = Callable[[str], str | None]
 """Makes SVG from DOT, or None where that cannot be done."""
 
@@ -58,28 +60,28 @@ class Figure:
         """The same in words: the alternative text, then the rows."""
         lines = [self.caption, self.alt]
         lines += [" | ".join(row) for row in (self.headings, *self.rows) if row]
-        return "\n".join(lines)
+        return shown("\n".join(lines))
 
     def html(self) -> str:
         """The same for a notebook, where a picture is an `<img>` with alternative text."""
         svg = self.svg()
-        picture = f"<p>{escape(self.alt)}</p><p><em>{NO_RENDERER}</em></p>"
+        picture = f"<p>{_safe(self.alt)}</p><p><em>{NO_RENDERER}</em></p>"
         if svg is not None:
             data = base64.b64encode(svg.encode()).decode()
-            picture = f'<img alt="{escape(self.alt)}" src="data:image/svg+xml;base64,{data}">'
-        caption = f"<figcaption>{escape(self.caption)}{self._links()}</figcaption>"
+            picture = f'<img alt="{_safe(self.alt)}" src="data:image/svg+xml;base64,{data}">'
+        caption = f"<figcaption>{_safe(self.caption)}{self._links()}</figcaption>"
         return f'<figure style="margin: 0">{picture}{caption}{self._table(svg is None)}</figure>'
 
     def _links(self) -> str:
         if not self.links:
             return ""
-        items = [f'<a href="{escape(url)}">{escape(text)}</a>' for text, url in self.links]
+        items = [f'<a href="{escape(url)}">{_safe(text)}</a>' for text, url in self.links]
         return f"<br>{' · '.join(items)}"
 
     def _table(self, opened: bool) -> str:
         if not self.rows:
             return ""
-        head = "".join(f"<th>{escape(text)}</th>" for text in self.headings)
+        head = "".join(f"<th>{_safe(text)}</th>" for text in self.headings)
         body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in self.rows)
         return (
             f"<details{' open' * opened}><summary>The same as a table</summary>"
@@ -132,8 +134,8 @@ def _finish(svg: str) -> str:
     """The SVG without its origin, one unit a pixel, on a white panel (a theme may be dark)."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->\n?|<title>.*?</title>\n?", "", svg, flags=re.DOTALL)
-    for drawn, shown in _FACES.items():
-        svg = svg.replace(f'font-family="{drawn}"', f'font-family="{shown}"')
+    for drawn, face in _FACES.items():
+        svg = svg.replace(f'font-family="{drawn}"', f'font-family="{face}"')
     size = re.search(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"', svg)
     if size is None:
         return svg
@@ -143,9 +145,13 @@ def _finish(svg: str) -> str:
     return svg[:opening] + "\n" + _PANEL.format(width - 1, height - 1) + svg[opening:]
 
 
+def _safe(text: str) -> str:
+    return escape(shown(text))
+
+
 def _cell(text: str) -> str:
-    shown = escape(text)
-    return f"<td><code>{shown}</code></td>" if _is_code(text) else f"<td>{shown}</td>"
+    safe = _safe(text)
+    return f"<td><code>{safe}</code></td>" if _is_code(text) else f"<td>{safe}</td>"
 
 
 def _is_code(text: str) -> bool:

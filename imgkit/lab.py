@@ -31,6 +31,7 @@ from imgkit.errors import Unreachable
 from imgkit.image import Copied, Image, Progress, verify
 from imgkit.inventory import holdings
 from imgkit.platforms import Platform
+from imgkit.printable import shown
 from imgkit.reference import Reference
 from imgkit.server import transport
 from imgkit.store import Store
@@ -45,7 +46,7 @@ class Text(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return str(self)
+        return shown(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Final, Self
 from graphviz import Digraph
 
 from imgkit.figure import MONO, SANS
+from imgkit.printable import shown
 
 INK: Final = "#1b1f23"
 FAINT: Final = "#57606a"
@@ -111,19 +112,19 @@ def place(x: float, y: float, width: float = 0, height: float = 0) -> dict[str, 
 
 
 def plain(text: str) -> str:
-    return escape(text)
+    return escape(shown(text))
 
 
 def bold(text: str) -> str:
-    return f"<B>{escape(text)}</B>"
+    return f"<B>{plain(text)}</B>"
 
 
 def mono(text: str, size: int = 13) -> str:
-    return f'<FONT FACE="{MONO}" POINT-SIZE="{size}">{escape(text)}</FONT>'
+    return f'<FONT FACE="{MONO}" POINT-SIZE="{size}">{plain(text)}</FONT>'
 
 
 def faint(text: str) -> str:
-    return f'<FONT COLOR="{FAINT}" POINT-SIZE="13">{escape(text)}</FONT>'
+    return f'<FONT COLOR="{FAINT}" POINT-SIZE="13">{plain(text)}</FONT>'
 
 
 def wrapped(text: str, width: int) -> list[str]:

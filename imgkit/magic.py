@@ -23,6 +23,7 @@ from imgkit.commands import Bench, Refused, parse, run
 from imgkit.commands.line import complete, words
 from imgkit.lab import Lab
 from imgkit.platforms import Platform
+from imgkit.printable import shown
 from imgkit.pull import Pull
 
 _VARIABLE: Final = re.compile(r"'[^']*'|\$([A-Za-z_]\w*)|(?<!\{)\{([A-Za-z_]\w*)\}(?!\})")
@@ -57,11 +58,11 @@ def carry_out(line: str, cell: str | None = None) -> Output:
 
     def say(text: str) -> None:
         said.append(text)
-        sys.stdout.write(f"{text}\n")
+        sys.stdout.write(f"{shown(text)}\n")
 
     def warn(text: str) -> None:
         sys.stdout.flush()  # a notebook shows the two streams in the order of their flushes
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{shown(text)}\n")
         sys.stderr.flush()
 
     bench = current(say, warn)

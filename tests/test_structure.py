@@ -17,7 +17,8 @@ PACKAGE: Final = Path(imgkit.__file__).parent
 
 # A module imports only from lines above its own; on its own line, only what SIDEWAYS lists.
 MAP: Final = (
-    ("errors", "units", "golang"),
+    ("printable", "units", "golang"),
+    ("errors",),
     ("digest",),
     ("document", "ingest"),
     ("platforms",),

@@ -9,7 +9,8 @@ from imgkit.container import Container
 from imgkit.figure import Figure
 from imgkit.legend import FAINT, Drawing, bold, faint, mono, place
 from imgkit.mount import Mount
-from imgkit.stepper import UPPER, Stepper, shown
+from imgkit.printable import shown
+from imgkit.stepper import UPPER, Stepper
 
 NOT_ASKED: Final = "not asked"
 

@@ -27,12 +27,13 @@ from imgkit.mount.inode import Inode
 from imgkit.mount.paths import Walk
 from imgkit.mount.union import Dentry, Trace
 from imgkit.mount.upper import Effect
-from imgkit.stepper.operation import OPERATIONS, Call, Operation, Taken, absolute, calls, shown
+from imgkit.printable import shown
+from imgkit.stepper.operation import OPERATIONS, Call, Operation, Taken, absolute, calls
 from imgkit.tar.entry import Kind
 from imgkit.units import size
 from imgkit.walk import PREVIEW, preview
 
-__all__ = ["OPERATIONS", "UPPER", "Operation", "Row", "Stepper", "Taken", "shown"]
+__all__ = ["OPERATIONS", "UPPER", "Operation", "Row", "Stepper", "Taken"]
 
 UPPER: Final = "upper"
 GONE: Final = "nothing"

@@ -142,12 +142,3 @@ class Taken:
 def absolute(path: str) -> str:
     """The path from the root, as it was meant."""
     return "/" + path.strip().lstrip("/")
-
-
-def shown(text: str) -> str:
-    r"""The text with what would steer a terminal written out, so that it does not.
-
-    >>> shown("a\x1b[31m")
-    'a\\x1b[31m'
-    """
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

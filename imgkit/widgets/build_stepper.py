@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import ipywidgets
@@ -19,10 +21,14 @@ LOOK: Final = f"""<style>
 .imgkit-steps td {{ vertical-align: top !important; }}
 .imgkit-steps td.why, .imgkit-steps td.step {{ white-space: normal; overflow-wrap: anywhere; }}
 .imgkit-steps td.from {{ border-left: 4px solid transparent; padding-left: 8px; }}
+.imgkit-steps th:nth-child(3) {{ padding-left: 12px; }}
 .imgkit-steps .cached {{ border-left-color: {LEGEND["layer"].colour} !important; }}
 .imgkit-steps .anew {{ border-left-color: {LEGEND["upper layer"].colour} !important;
   border-left-style: dashed !important; font-weight: 600; }}
 </style>"""
+
+_LATE: Final = 0.2
+"""Seconds that news of a field may come after a click."""
 
 _HEAD: Final = ("No.", "Step", "Whence", "Made", "Why")
 
@@ -44,7 +50,8 @@ class BuildStepper:
             ),
         )
         self.rebuild = Rebuild(lab.store, text, files or {}, options, tag)
-        self.text = _area(text, "Dockerfile", len(text.splitlines()) + 2)
+        self._one_at_a_time = threading.RLock()
+        self.text = _area(text, "Dockerfile", len(text.splitlines()) + 1)
         self.file = ipywidgets.Dropdown(
             options=list(self.rebuild.files), description="File", **_labelled("360px")
         )
@@ -101,25 +108,35 @@ class BuildStepper:
 
     def _edited(self, *_: object) -> None:
         """Afterwards the next build is of what stands in the fields."""
-        rebuild, files = self.rebuild, dict(self.rebuild.files)
-        if self.file.value is not None and _text(files[self.file.value]) != self.content.value:
-            files[self.file.value] = self.content.value.encode()
-        new = self.text.value, files, self.no_cache.value
-        if new != (rebuild.text, rebuild.files, rebuild.no_cache):
-            rebuild.stop()
-            rebuild.text, rebuild.files, rebuild.no_cache = new
+        with self._one_at_a_time:
+            rebuild, files = self.rebuild, dict(self.rebuild.files)
+            if self.file.value is not None and _text(files[self.file.value]) != self.content.value:
+                files[self.file.value] = self.content.value.encode()
+            new = self.text.value, files, self.no_cache.value
+            if new != (rebuild.text, rebuild.files, rebuild.no_cache):
+                rebuild.stop()
+                rebuild.text, rebuild.files, rebuild.no_cache = new
 
     def _chose_file(self, *_: object) -> None:
         if self.file.value is not None:
             self.content.value = _text(self.rebuild.files[self.file.value])
 
     def _build(self, *_: object) -> None:
-        self.rebuild.build()
-        self._draw()
+        self._carry_out(self.rebuild.build)
 
     def _step(self, *_: object) -> None:
-        self.rebuild.step()
-        self._draw()
+        self._carry_out(self.rebuild.step)
+
+    def _carry_out(self, work: Callable[[], Run]) -> None:
+        """Build, with all that was typed before the click.
+
+        JupyterLab may deliver each field's news in a thread of its own, the last one after the
+        click that ended the typing.
+        """
+        time.sleep(_LATE)
+        with self._one_at_a_time:
+            work()
+            self._draw()
 
     def _draw(self) -> None:
         rows = self.run.rows
@@ -178,7 +195,7 @@ def _facts(row: Row) -> list[str]:
     lines += [f"{what:<12}{change}" for change in row.changes[:12]] or [f"{what:<12}none changed"]
     lines += [f"            and {len(row.changes) - 12} more"] * (len(row.changes) > 12)
     if row.diff_id:
-        lines.append(f"layer       {row.diff_id}, {row.made.removeprefix('layer, ')} (its DiffID)")
+        lines.append(f"DiffID      {row.diff_id}")
     return [*lines, f"image       {row.image}"]
 
 

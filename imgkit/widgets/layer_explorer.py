@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any, Final
 
 import ipywidgets
 
 from imgkit.conversation import short
 from imgkit.image import Image
+from imgkit.printable import shown
 from imgkit.tar.entry import Kind
 from imgkit.units import size
 from imgkit.walk import Touch, Walk
-from imgkit.widgets.style import CSS
+from imgkit.widgets.style import CSS, safe
 
 _LABELLED: Final = {
     "layout": ipywidgets.Layout(width="auto", max_width="860px"),
@@ -33,7 +33,7 @@ class LayerExplorer:
         self.file = ipywidgets.HTML()
         self.box = ipywidgets.VBox(
             [
-                ipywidgets.HTML(f'{CSS}<div class="imgkit">{escape(self.walk.summary)}</div>'),
+                ipywidgets.HTML(f'{CSS}<div class="imgkit">{safe(self.walk.summary)}</div>'),
                 self.layer,
                 self.about,
                 self.path,
@@ -58,7 +58,7 @@ class LayerExplorer:
         lines += [f"  and {len(touches) - 20} more"] * (len(touches) > 20)
         if self.touch:
             lines += ["", f"/{self.touch.path}", *map("  ".__add__, self._story(self.touch))]
-        return "\n".join(lines)
+        return shown("\n".join(lines))
 
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
         bundle = self.box._repr_mimebundle_(**more) or {}
@@ -68,14 +68,14 @@ class LayerExplorer:
         number = self.layer.value
         touches = self.walk.touches(number)
         first = next((t.path for t in touches if t.kind is Kind.FILE), None)
-        self.path.options = [(str(touch), touch.path) for touch in touches]
+        self.path.options = [(shown(str(touch)), touch.path) for touch in touches]
         self.path.value = first or (touches[0].path if touches else None)
         self.path.disabled = not touches
         self.path.rows = min(11, max(3, len(touches)))
         layer = self.walk.layer(number)
         self.about.value = (
             f'<div class="imgkit"><h4>Layer {number}</h4>'
-            f"Made by <code>{escape(self.walk.made_by[number - 1])}</code><br>"
+            f"Made by <code>{safe(self.walk.made_by[number - 1])}</code><br>"
             f'Blob <code title="{layer.digest}">{short(layer.digest)}</code>, {size(layer.size)}; '
             f'DiffID <code title="{layer.diff_id}">{short(layer.diff_id)}</code></div>'
         )
@@ -89,8 +89,8 @@ class LayerExplorer:
         content = self.walk.content(self.layer.value, touch.path)
         story = "; ".join(self._story(touch))
         self.file.value = (
-            f'<div class="imgkit"><h4><code>/{escape(touch.path)}</code></h4>{escape(story)}'
-            f'<pre tabindex="0">{escape(content)}</pre></div>'
+            f'<div class="imgkit"><h4><code>/{safe(touch.path)}</code></h4>{safe(story)}'
+            f'<pre tabindex="0">{safe(content)}</pre></div>'
         )
 
     def _story(self, touch: Touch) -> list[str]:
@@ -98,4 +98,4 @@ class LayerExplorer:
 
 
 def _line(walk: Walk, number: int) -> str:
-    return f"{number}{', the base' * (number == 1)}: {walk.told(number)}"
+    return f"{number}{', the base' * (number == 1)}: {shown(walk.told(number))}"

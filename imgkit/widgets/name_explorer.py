@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any, Final
 
 import ipywidgets
 
 from imgkit.address import ASSUMED, Address
-from imgkit.widgets.style import CSS, told
+from imgkit.printable import shown
+from imgkit.widgets.style import CSS, safe, told
 
 EXAMPLES: Final = (
     "redis",
@@ -46,7 +46,7 @@ class NameExplorer:
         self._typed()
 
     def __repr__(self) -> str:
-        return f"NameExplorer: {self.text.value!r}\n{self.address!r}"
+        return f"NameExplorer: {self.text.value!r}\n{shown(repr(self.address))}"
 
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
         bundle = self.box._repr_mimebundle_(**more) or {}
@@ -67,14 +67,14 @@ def page(address: Address) -> str:
         body = told(f"{address.problem} (Reason: {address.reason}.)", "refused")
         return f'{CSS}<div class="imgkit">{body}</div>'
     rows = "".join(
-        f"<tr><td>{part.role}</td><td><code>{escape(part.value)}</code></td>"
+        f"<tr><td>{part.role}</td><td><code>{safe(part.value)}</code></td>"
         f"<td>{'<strong>assumed</strong>' if part.state == ASSUMED else part.state}</td>"
-        f"<td>{escape(part.says)}</td></tr>"
+        f"<td>{safe(part.says)}</td></tr>"
         for part in address.parts
     )
     head = "<tr><th>Part</th><th>Value</th><th>How it got here</th><th>What it says</th></tr>"
     full = told(f"In full: {address.reference.canonical}", "kept")
     return (
         f'{CSS}<div class="imgkit"><table><thead>{head}</thead><tbody>{rows}</tbody></table>{full}'
-        f"<h4>What is asked</h4><pre tabindex='0'>GET {escape(address.url)}</pre></div>"
+        f"<h4>What is asked</h4><pre tabindex='0'>GET {safe(address.url)}</pre></div>"
     )

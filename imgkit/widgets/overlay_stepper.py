@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any, Final
 
 import ipywidgets
@@ -11,8 +10,9 @@ import ipywidgets
 from imgkit.container import Container
 from imgkit.legend import LEGEND
 from imgkit.mount import Mount
-from imgkit.stepper import GONE, OPERATIONS, Stepper, Taken, shown
-from imgkit.widgets.style import CSS, told
+from imgkit.printable import shown
+from imgkit.stepper import GONE, OPERATIONS, Stepper, Taken
+from imgkit.widgets.style import CSS, safe, told
 
 LOOK: Final = f"""<style>
 .imgkit-trees {{ overflow-x: auto; margin: 4px 0; }}
@@ -77,7 +77,7 @@ class OverlayStepper:
 
     def __repr__(self) -> str:
         linux = [self._linux] if self._linux else []
-        return "\n".join([self.stepper.text(self.folder.value or "/"), *linux])
+        return shown("\n".join([self.stepper.text(self.folder.value or "/"), *linux]))
 
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
         bundle = self.box._repr_mimebundle_(**more) or {}
@@ -132,7 +132,7 @@ def page(stepper: Stepper, linux: str = "") -> str:
     changed = _rows(("In upper", "Path", "Why"), last.changes)
     look = "refused" if last.error else "kept" if last.effects else "none"
     sections = [
-        f'<pre tabindex="0" aria-label="Steps so far">{_safe(lines + answer)}</pre>',
+        f'<pre tabindex="0" aria-label="Steps so far">{safe(lines + answer)}</pre>',
         told(shown(f"{last.said} {linux}".rstrip()), look),
         f"<h4>Who was asked for the path, before the step</h4>{asked}" if last.trace else "",
         f"<h4>What it did to upper</h4>{changed}" if last.effects else "",
@@ -143,10 +143,10 @@ def page(stepper: Stepper, linux: str = "") -> str:
 def table(stepper: Stepper, folder: str) -> str:
     """What merged shows in a directory, and what upper and each lower have there."""
     names = ("Path", "merged", *reversed(stepper.names))
-    head = "".join(f'<th scope="col">{_safe(name)}</th>' for name in names)
+    head = "".join(f'<th scope="col">{safe(name)}</th>' for name in names)
     body = "".join(
-        f'<tr><th scope="row"><code>{_safe(row.path)}</code></th>'
-        f'<td class="merged{" gone" * (row.merged == GONE)}">{_safe(row.merged)}</td>'
+        f'<tr><th scope="row"><code>{safe(row.path)}</code></th>'
+        f'<td class="merged{" gone" * (row.merged == GONE)}">{safe(row.merged)}</td>'
         + "".join(_cell(text, is_upper=not n) for n, text in enumerate(row.trees))
         + "</tr>"
         for row in stepper.rows(folder)
@@ -160,21 +160,17 @@ def table(stepper: Stepper, folder: str) -> str:
 
 def _cell(text: str, *, is_upper: bool) -> str:
     kind = "whiteout" if text == "whiteout" else "upper" if is_upper else "layer"
-    return f'<td class="{kind}">{_safe(text)}</td>' if text else "<td></td>"
+    return f'<td class="{kind}">{safe(text)}</td>' if text else "<td></td>"
 
 
 def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Rows as a table, which can be scrolled where it is long."""
-    heads = "".join(f'<th scope="col">{_safe(text)}</th>' for text in head)
-    body = "".join(f"<tr>{''.join(f'<td>{_safe(text)}</td>' for text in row)}</tr>" for row in rows)
+    heads = "".join(f'<th scope="col">{safe(text)}</th>' for text in head)
+    body = "".join(f"<tr>{''.join(f'<td>{safe(text)}</td>' for text in row)}</tr>" for row in rows)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{_safe(head[0])}">'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{safe(head[0])}">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-
-
-def _safe(text: str) -> str:
-    return escape(shown(text))
 
 
 def _parent(path: str) -> str:

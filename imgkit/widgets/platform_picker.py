@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any, Final
 
 import ipywidgets
@@ -13,10 +12,11 @@ from imgkit.errors import ImgkitError
 from imgkit.lab import Lab
 from imgkit.legend import LEGEND
 from imgkit.platforms import Platform
+from imgkit.printable import shown
 from imgkit.reference import Reference
 from imgkit.selection import CHOSEN, Candidate, Selection
 from imgkit.units import size
-from imgkit.widgets.style import CSS, told
+from imgkit.widgets.style import CSS, safe, told
 
 IMAGES: Final = (
     "alpine",
@@ -81,8 +81,8 @@ class PlatformPicker:
         self._pick()
 
     def __repr__(self) -> str:
-        shown = repr(self.selection) if self.selection else self.problem
-        return f"PlatformPicker: {shown}"
+        says = repr(self.selection) if self.selection else self.problem
+        return f"PlatformPicker: {shown(says)}"
 
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
         bundle = self.box._repr_mimebundle_(**more) or {}
@@ -125,9 +125,9 @@ def _entry(candidate: Candidate) -> str:
     look = ' class="chosen"' if candidate.state == CHOSEN else ""
     kind = "image" if candidate.layers else "other"
     return (
-        f'<tr{look}><td class="{kind}">{escape(candidate.platform)}</td>'
+        f'<tr{look}><td class="{kind}">{safe(candidate.platform)}</td>'
         f'<td><code title="{digest}">{short(digest)}</code></td>'
-        f"<td>{bytes_of}</td><td>{escape(why)}</td></tr>"
+        f"<td>{bytes_of}</td><td>{safe(why)}</td></tr>"
     )
 
 
@@ -138,7 +138,7 @@ def _layers(selection: Selection) -> str:
         f'<tr><td class="layer">layer {number}</td>'
         f'<td><code title="{share.descriptor.digest}">{short(share.descriptor.digest)}</code></td>'
         f"<td>{size(share.descriptor.size)}</td>"
-        f"<td>{escape(', '.join(share.others)) or 'no other platform'}</td></tr>"
+        f"<td>{safe(', '.join(share.others)) or 'no other platform'}</td></tr>"
         for number, share in enumerate(selection.shares, 1)
     )
     heads = ("Layer", "Digest", "Size, compressed", "The same for")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from html import escape
 from typing import Any, Final
 
 import ipywidgets
@@ -13,9 +12,10 @@ import ipywidgets
 from imgkit.conversation import short
 from imgkit.image import DOWNLOADING, EXISTS
 from imgkit.lab import Lab
+from imgkit.printable import shown
 from imgkit.pull import REFUSED, VERIFIED, Pull, Row
 from imgkit.units import size
-from imgkit.widgets.style import CSS, told
+from imgkit.widgets.style import CSS, safe, told
 
 NAMES: Final = (
     "redis",
@@ -68,7 +68,7 @@ class PullMonitor:
         self.button.click()
 
     def __repr__(self) -> str:
-        return f"PullMonitor: {self.name.value} for {self.platform.value}\n{self.pull!r}"
+        return f"PullMonitor: {self.name.value} for {self.platform.value}\n{shown(repr(self.pull))}"
 
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
         bundle = self.box._repr_mimebundle_(**more) or {}
@@ -139,7 +139,7 @@ def page(pull: Pull) -> str:
         said = pull.said()
         parts.append(f"<h4>{len(said)} requests</h4><div class='scroll' tabindex='0'><table>")
         parts += [
-            f"<tr><td>{number}</td><td><code>{escape(asked)}</code></td><td>{escape(answer)}</td></tr>"
+            f"<tr><td>{number}</td><td><code>{safe(asked)}</code></td><td>{safe(answer)}</td></tr>"
             for number, (asked, answer) in enumerate(said, 1)
         ]
         parts.append("</table></div>")
@@ -162,7 +162,7 @@ def _row(row: Row) -> str:
     return (
         f'<tr><td><span class="kind {kind}"></span>{row.what}</td>'
         f'<td><code title="{row.blob.digest}">{short(row.blob.digest)}</code></td>'
-        f'<td class="size">{size(row.blob.size)}</td><td>{escape(state)}</td><td>{bar}</td></tr>'
+        f'<td class="size">{size(row.blob.size)}</td><td>{safe(state)}</td><td>{bar}</td></tr>'
     )
 
 

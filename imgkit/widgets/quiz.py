@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from html import escape
 from typing import Any
 
 import ipywidgets
 
 from imgkit.lessons import Question
-from imgkit.widgets.style import CSS, told
+from imgkit.widgets.style import CSS, safe, told
 
 
 class Quiz:
@@ -24,7 +23,7 @@ class Quiz:
         for number, (question, answer, said) in enumerate(
             zip(questions, self.answers, self._said, strict=True)
         ):
-            asks = f"<strong>{number + 1}. {escape(question.asks)}</strong>"
+            asks = f"<strong>{number + 1}. {safe(question.asks)}</strong>"
             parts += [ipywidgets.HTML(f'<div class="imgkit">{asks}</div>'), answer, said]
             answer.observe(partial(self._chose, number), "value")
         self.box = ipywidgets.VBox(parts)

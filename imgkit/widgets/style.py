@@ -6,6 +6,7 @@ from html import escape
 from typing import Final
 
 from imgkit.legend import LEGEND
+from imgkit.printable import shown
 
 CSS: Final = f"""<style>
 .imgkit {{ color: var(--jp-content-font-color1, #1b1f23); line-height: 1.45;
@@ -41,6 +42,11 @@ CSS: Final = f"""<style>
 </style>"""
 
 
+def safe(text: str) -> str:
+    """Text for a page, whoever wrote it: no markup, and nothing that steers."""
+    return escape(shown(text))
+
+
 def told(text: str, look: str = "none") -> str:
     """A sentence that a screen reader says when it changes; `look`: kept, refused or none."""
-    return f'<div class="told {look}" role="status">{escape(text)}</div>'
+    return f'<div class="told {look}" role="status">{safe(text)}</div>'

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any, Final
 
 import ipywidgets
 
 from imgkit.container.terminal import Terminal
-from imgkit.widgets.style import CSS
+from imgkit.printable import shown
+from imgkit.widgets.style import CSS, safe
 
 LOOK: Final = """<style>
 .imgkit-terminal { border: 1px solid var(--jp-border-color1, #c8ccd0); border-radius: 4px;
@@ -60,7 +60,7 @@ class TerminalView:
         self.line.value = f"{text}\n"
 
     def __repr__(self) -> str:
-        return self.terminal.transcript
+        return shown(self.terminal.transcript)
 
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
         bundle = self.box._repr_mimebundle_(**more) or {}
@@ -92,7 +92,7 @@ class TerminalView:
 
     def _show(self) -> None:
         self.screen.value = page(self.terminal)
-        self.prompt.value = f'<span class="prompt">{escape(self.terminal.prompt)}</span>'
+        self.prompt.value = f'<span class="prompt">{safe(self.terminal.prompt)}</span>'
         if self.terminal.code is not None:
             self.row.layout.display = self.buttons.layout.display = "none"
 
@@ -100,7 +100,7 @@ class TerminalView:
 def page(terminal: Terminal) -> str:
     """Everything typed and printed so far, as HTML."""
     lines = [
-        f'{escape(one.prompt)}<span class="asked">{escape(one.typed)}</span>\n{escape(one.printed)}'
+        f'{safe(one.prompt)}<span class="asked">{safe(one.typed)}</span>\n{safe(one.printed)}'
         for one in terminal.lines
     ]
     if terminal.code is not None:
