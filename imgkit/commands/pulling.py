@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,6 +13,7 @@ from imgkit.commands.bench import Bench, Refused, daemon
 from imgkit.commands.names import found, named, wrong
 from imgkit.commands.screen import Screen
 from imgkit.commands.verb import Flag, Options, Verb
+from imgkit.digest import VerifyingReader
 from imgkit.errors import (
     InvalidManifest,
     InvalidReference,
@@ -20,7 +21,8 @@ from imgkit.errors import (
     NotFound,
     Unauthorized,
 )
-from imgkit.image import Copied, Image, copy
+from imgkit.image import Copied, Image, Source, copy
+from imgkit.manifest import Descriptor
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 
@@ -131,11 +133,11 @@ def _copied(
     """Afterwards the image is here, under its name and under its digest."""
     screen = Screen(bench, say)
     with bench.source(name) as source:
-        source.resolve(name)  # Docker says nothing of a name that is not there
-        say(f"{name.tag or name.canonical}: Pulling from {name.path}")
         try:
             done = copy(
-                source,
+                _Said(
+                    source, lambda: say(f"{name.tag or name.canonical}: Pulling from {name.path}")
+                ),
                 bench.store,
                 name,
                 platform=platform or bench.platform,
@@ -149,6 +151,22 @@ def _copied(
         bench.store.name(digest, done.manifest, done.index)
     say(f"Digest: {done.target.digest}")
     return done
+
+
+@dataclass
+class _Said:
+    """A source that says when a name is found: of one that is not there, Docker says nothing."""
+
+    source: Source
+    say: Callable[[], None]
+
+    def resolve(self, reference: Reference) -> Descriptor:
+        target = self.source.resolve(reference)
+        self.say()
+        return target
+
+    def open(self, descriptor: Descriptor) -> VerifyingReader:
+        return self.source.open(descriptor)
 
 
 def _pull_all(bench: Bench, written: Reference, platform: Platform | None, *, quiet: bool) -> int:
