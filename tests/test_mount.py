@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from overlays import Call, Stack, sequences, stacks
+from overlays import OPTIONS, Call, Stack, sequences, stacks
 from trees import file as file_entry
 from trees import folder as folder_entry
 from trees import hardlink, layer_of
@@ -158,14 +158,42 @@ def test_layers_make_one_tree_each() -> None:
     }
 
 
-@given(stacks(OWNERS, plain=True), sequences(OWNERS), st.booleans())
-def test_changes_as_a_layer(given_stack: Stack, sequence: list[Call], redirect_dir: bool) -> None:
+@given(stacks(OWNERS, plain=True), sequences(OWNERS), st.sampled_from(OPTIONS))
+def test_changes_as_a_layer(given_stack: Stack, sequence: list[Call], options: Options) -> None:
     """The entries of upper, applied as a layer upon those below, give what the mount shows."""
     lowers = [_as_layer(lower) for lower in given_stack.lowers]
-    mount = Mount(lowers, options=Options(redirect_dir))
+    mount = Mount(lowers, options=options)
     _run(mount, sequence)
     committed = Overlay([*lowers, layer_of(*mount.upper_entries())])
     assert facts(mount) == shown(committed)
+
+
+@pytest.mark.parametrize(
+    ("calls", "changes"),
+    [
+        ((), "C /a | C /a/one | C /b | C /b/two | C /three"),
+        ((("unlink", "a/one"),), "C /a | D /a/one | C /b | C /b/two | C /three"),
+        (
+            (("unlink", "b/two"), ("unlink", "three")),
+            "C /a | C /a/one | C /b | D /b/two | D /three",
+        ),
+        ((("rename", "b", "c"),), "C /a | C /a/one | D /b | A /c | A /c/two | C /three"),
+    ],
+    ids=repr,
+)
+def test_links_that_follow(calls: tuple[tuple[str, ...], ...], changes: str) -> None:
+    """With index every hard link of a changed file changes, in lists and layers; they stay one."""
+    twin = file(b"1")
+    below = _as_layer(tree({"a/one": twin, "b/two": twin, "three": twin}))
+    mount = Mount([below], options=Options(index=True, redirect_dir=True))
+    mount.write("a/one", b"new")
+    for name, *paths in calls:
+        getattr(mount, name)(*paths)
+    assert " | ".join(map(" ".join, mount.changes())) == changes
+    committed = Mount([below, layer_of(*mount.upper_entries())])
+    links = {path: fact.same for path, fact in of_union(committed.overlay).items()}
+    assert links == {path: fact.same for path, fact in of_union(mount.overlay).items()}
+    assert facts(committed) == facts(mount)
 
 
 @given(stacks(OWNERS), sequences(OWNERS))

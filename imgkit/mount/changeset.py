@@ -8,19 +8,33 @@ from dataclasses import replace
 from imgkit.layer import OPAQUE, WHITEOUT_PREFIX
 from imgkit.mount.inode import Inode
 from imgkit.mount.union import Dentry, Union
+from imgkit.mount.upper import Upper
 from imgkit.tar.entry import Entry, Kind
 
 Changed = tuple[str, str]
 
 
-def entries(union: Union) -> list[tuple[Entry, bytes]]:
+def entries(union: Upper) -> list[tuple[Entry, bytes]]:
     """The entries of the layer that makes these changes, directories before what is in them.
 
     Whiteouts come before what their directory holds. A directory that was renamed with
-    `redirect_dir` is there with all that it holds, because no layer can say where it was.
+    `redirect_dir` is there with all that it holds, because no layer can say where it was; and so
+    are, last, the hard links that `index` lets follow a changed file without a name in upper.
     """
     first: dict[int, str] = {}
-    return list(_entries(union, union.root, first))
+    found = list(_entries(union, union.root, first))
+    following = _following(union, union.root) if union.has_followers else ()
+    return found + [_entry(inode, path, first) for path, inode in following]
+
+
+def _following(union: Union, at: Dentry) -> Iterator[tuple[str, Inode]]:
+    """The names that only a lower tree has, of files that are in upper."""
+    for name in sorted(at.names()):
+        child = union.child(at, name)
+        if child.index:
+            yield child.path, child.index
+        elif child.is_dir and not (child.upper and child.upper.redirect):
+            yield from _following(union, child)
 
 
 def _entries(union: Union, at: Dentry, first: dict[int, str]) -> Iterator[tuple[Entry, bytes]]:
@@ -61,7 +75,7 @@ def _entry(inode: Inode, path: str, first: dict[int, str]) -> tuple[Entry, bytes
     return entry, inode.read()
 
 
-def changes(union: Union) -> list[Changed]:
+def changes(union: Upper) -> list[Changed]:
     """The paths that were added ("A"), changed ("C") and deleted ("D"), in order.
 
     As in Docker (archive/changes.go of moby), a directory above a change is changed too, and what
@@ -70,7 +84,7 @@ def changes(union: Union) -> list[Changed]:
     return sorted(_changes(union, union.root), key=lambda change: change[1])
 
 
-def _changes(union: Union, at: Dentry) -> Iterator[Changed]:
+def _changes(union: Upper, at: Dentry) -> Iterator[Changed]:
     below = {name: _below(union, at.path, name) for name in _names_below(union, at.path)}
     assert at.inode
     for name in sorted(below.keys() | at.names()):
@@ -81,7 +95,8 @@ def _changes(union: Union, at: Dentry) -> Iterator[Changed]:
                 yield "D", path
         elif old is None:
             yield "A", path
-        inner = list(_changes(union, child)) if child.is_dir and child.upper else []
+        within = child.is_dir and (child.upper or union.has_followers)
+        inner = list(_changes(union, child)) if within else []
         if old and new and (inner or not _same(old, new)):
             yield "C", path
         yield from inner

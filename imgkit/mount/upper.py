@@ -59,6 +59,11 @@ class Upper(Union):
         self.effects: list[Effect] = []
         self._index: dict[int, Inode] = {}
 
+    @property
+    def has_followers(self) -> bool:
+        """Whether a hard link of a lower tree may show a file that has other names in upper."""
+        return any(inode.indexed for inode in self._index.values())
+
     def note(self, what: str, dentry: Dentry, copied: int = 0) -> None:
         """Remember a change of the upper tree."""
         self.effects.append(Effect(what, "/" + dentry.path, copied))
