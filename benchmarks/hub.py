@@ -16,13 +16,14 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -117,7 +118,7 @@ def environment(folder: Path) -> Path:
 @contextmanager
 def hub(folder: Path, scratch: Path) -> Iterator[tuple[str, str, int]]:
     """The address of a hub that is running, a token for all of it, and its process."""
-    port, back, api = 8790, 8791, 8792
+    port, back, api = free_ports(3)
     token = secrets.token_hex(16)
     homes = scratch / "homes"
     homes.mkdir()
@@ -153,6 +154,13 @@ def hub(folder: Path, scratch: Path) -> Iterator[tuple[str, str, int]]:
                 process.wait(60)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody listens on now."""
+    with ExitStack() as held:
+        made = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in made]
 
 
 def learn(url: str, token: str, name: str, homes: Path, lesson: str) -> Cost:
