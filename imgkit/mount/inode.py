@@ -93,7 +93,11 @@ class Inode:
         return 2 + sum(child.is_dir for child in self.children.values())
 
     def hides(self, name: str) -> bool:
-        """Whether that name in this directory is a whiteout, in either form."""
+        """Whether that name in this directory is a whiteout, in either form.
+
+        Linux is less even with the second form, which it never writes itself: a directory with
+        such whiteouts counts as full, and those of the upper tree and of the base are listed.
+        """
         child = self.children.get(name)
         if child is None:
             return False
