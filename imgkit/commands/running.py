@@ -1,4 +1,4 @@
-"""Programs in containers: run, create, start, exec.
+"""Programs in containers: run, start, exec.
 
 What a program prints is printed without what would steer a terminal. What needs a real machine is
 refused in one sentence that begins with `imgkit:`; everything else is said in Docker's words.
@@ -6,15 +6,13 @@ refused in one sentence that begins with `imgkit:`; everything else is said in D
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from imgkit.commands.bench import DAEMON, Bench, Refused, daemon, misnamed
-from imgkit.commands.flags import COMMON, CREATE, MACHINE
-from imgkit.commands.pulling import fetch
+from imgkit.commands.creating import REFUSED, advised, environment, made, pair
+from imgkit.commands.flags import COMMON, CREATE
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container import Container
 from imgkit.container.terminal import Terminal, plain
@@ -24,21 +22,12 @@ from imgkit.errors import (
     ExecFailed,
     ImgkitError,
     InvalidReference,
-    NotFound,
 )
-from imgkit.image import Image
-from imgkit.platforms import Platform
-from imgkit.reference import Reference
-
-REFUSED: Final = 125
-"""The exit status of `docker run` where nothing was run."""
 
 CANNOT: Final = 126
 """That of what cannot be carried out here."""
 
-NETWORKS: Final = ("none", "bridge", "host", "default")
-
-# -- create and run ------------------------------------------------------------------------------
+# -- run -----------------------------------------------------------------------------------------
 
 
 def _run(bench: Bench, options: Options) -> int:
@@ -47,14 +36,14 @@ def _run(bench: Bench, options: Options) -> int:
     if attended and not detached:
         _need_somebody(bench)
     try:
-        container = _made(bench, options)
+        container = made(bench, options)
         if detached:
             bench.say(container.id)
         return _started(bench, container, options)
     except ExecFailed as error:
         raise _failed(bench, options, not_started(str(error)), _status(error)) from error
     except InvalidReference as error:
-        raise Refused(_advised(bench, options, misnamed(error)), status=REFUSED) from error
+        raise Refused(advised(bench, options, misnamed(error)), status=REFUSED) from error
     except Refused as error:
         sentence = str(error).removeprefix(DAEMON)
         if sentence == str(error):
@@ -69,26 +58,8 @@ def _need_somebody(bench: Bench) -> None:
         raise Refused("the input device is not a TTY")
 
 
-def _create(bench: Bench, options: Options) -> int:
-    try:
-        bench.say(_made(bench, options).id)
-    except Refused:
-        raise
-    except InvalidReference as error:
-        raise Refused(misnamed(error)) from error
-    except ImgkitError as error:
-        raise daemon(str(error)) from error
-    return 0
-
-
 def _failed(bench: Bench, options: Options, sentence: str, status: int) -> Refused:
-    return Refused(_advised(bench, options, f"{DAEMON}{sentence}"), status=status)
-
-
-def _advised(bench: Bench, options: Options, sentence: str) -> str:
-    """What the command line says around it."""
-    advice = f"Run '{bench.prog} {options.called} --help' for more information"
-    return f"{bench.prog}: {sentence}\n\n{advice}"
+    return Refused(advised(bench, options, f"{DAEMON}{sentence}"), status=status)
 
 
 def _started(bench: Bench, container: Container, options: Options) -> int:
@@ -125,81 +96,6 @@ def _watched(bench: Bench, container: Container) -> int:
 def _terminal(bench: Bench, container: Container, **how: object) -> Terminal:
     again = partial(bench.containers.get, container.id)
     return Terminal(container, again=again, **how)  # type: ignore[arg-type]
-
-
-def _made(bench: Bench, options: Options) -> Container:
-    """A new container, of an image that was pulled if it was not there."""
-    asked, *command = options.words
-    _refuse_what_is_real(options)
-    network = options.value("network") or options.value("net")
-    environment = _environment(bench, options)
-    image = _image(bench, asked, options)
-    if network and network not in NETWORKS:
-        raise ContainerError(f"network {network} not found", name=network)
-    for port in options.values("publish"):
-        bench.warn(f"imgkit: -p {port} opens no port, because there is no network here.")
-    both = options.on("interactive"), options.on("tty")
-    entrypoint = [word] if (word := options.value("entrypoint")) else []
-    return bench.containers.create(
-        image,
-        command,
-        name=options.value("name"),
-        entrypoint=entrypoint if "entrypoint" in options.flags else None,
-        env=environment,
-        workdir=options.value("workdir"),
-        user=options.value("user"),
-        interactive=any(both) if options.on("detach") else all(both),
-        labels=dict(_pair(text) for text in options.values("label")),
-        fleeting=options.on("rm"),
-        hostname=options.value("hostname"),
-        asked=asked,
-    )
-
-
-def _refuse_what_is_real(options: Options) -> None:
-    for flag in MACHINE:
-        if flag.name in options.flags:
-            raise Refused(
-                f"imgkit: --{flag.name} is for a real machine, whose kernel would do it; here it "
-                "would change nothing. Leave it out.",
-                status=REFUSED,
-            )
-
-
-def _image(bench: Bench, asked: str, options: Options) -> Image:
-    try:
-        return bench.store.image(asked)
-    except NotFound:
-        name = Reference.parse(asked).with_default_tag()
-        if options.value("pull") == "never":
-            raise NotFound(f"No such image: {name.familiar}", name=asked) from None
-    bench.warn(f"Unable to find image '{name.familiar}' locally")
-    if name.familiar == "scratch:latest":
-        raise NotFound("'scratch' is a reserved name", name=asked)
-    platform = Platform.parse(options.value("platform")) if options.value("platform") else None
-    fetch(bench, name, platform, bench.warn)
-    return bench.store.image(asked)
-
-
-def _environment(bench: Bench, options: Options) -> list[str]:
-    """NAME=value of --env-file and --env; a name alone takes its value from outside."""
-    lines: list[str] = []
-    for path in options.values("env-file"):
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "it is no text"
-            sentence = _advised(bench, options, f"open {path}: {why.lower()}")
-            raise Refused(sentence, status=REFUSED) from error
-        lines += [line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
-    lines += options.values("env")
-    known = [line if "=" in line else f"{line}={os.environ.get(line, '')}" for line in lines]
-    return [pair for pair, line in zip(known, lines, strict=True) if "=" in line or pair[-1] != "="]
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
-    return name, value
 
 
 # -- start and exec ------------------------------------------------------------------------------
@@ -243,7 +139,7 @@ def _exec(bench: Bench, options: Options) -> int:
     how = {
         "user": options.value("user") or None,
         "workdir": options.value("workdir") or None,
-        "env": dict(_pair(text) for text in _environment(bench, options)),
+        "env": dict(pair(text) for text in environment(bench, options)),
     }
     try:
         container = bench.containers.get(name)
@@ -301,16 +197,6 @@ VERBS: Final = {
         least=1,
         most=None,
         aliases=("container run",),
-        mixed=False,
-    ),
-    "create": Verb(
-        "Create a new container",
-        "[OPTIONS] IMAGE [COMMAND] [ARG...]",
-        _create,
-        CREATE,
-        least=1,
-        most=None,
-        aliases=("container create",),
         mixed=False,
     ),
     "start": Verb(

@@ -1,0 +1,133 @@
+"""A container made of an image and of what the flags say: create.
+
+What needs a real machine is refused in one sentence that begins with `imgkit:`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from imgkit.commands.bench import Bench, Refused, daemon, misnamed
+from imgkit.commands.flags import CREATE, MACHINE
+from imgkit.commands.pulling import fetch
+from imgkit.commands.verb import Options, Verb
+from imgkit.container import Container
+from imgkit.errors import ContainerError, ImgkitError, InvalidReference, NotFound
+from imgkit.image import Image
+from imgkit.platforms import Platform
+from imgkit.reference import Reference
+
+REFUSED: Final = 125
+"""The exit status of `docker run` where nothing was run."""
+
+NETWORKS: Final = ("none", "bridge", "host", "default")
+
+
+def _create(bench: Bench, options: Options) -> int:
+    try:
+        bench.say(made(bench, options).id)
+    except Refused:
+        raise
+    except InvalidReference as error:
+        raise Refused(misnamed(error)) from error
+    except ImgkitError as error:
+        raise daemon(str(error)) from error
+    return 0
+
+
+def made(bench: Bench, options: Options) -> Container:
+    """A new container, of an image that was pulled if it was not there."""
+    asked, *command = options.words
+    _refuse_what_is_real(options)
+    network = options.value("network") or options.value("net")
+    env = environment(bench, options)
+    image = _image(bench, asked, options)
+    if network and network not in NETWORKS:
+        raise ContainerError(f"network {network} not found", name=network)
+    for port in options.values("publish"):
+        bench.warn(f"imgkit: -p {port} opens no port, because there is no network here.")
+    both = options.on("interactive"), options.on("tty")
+    entrypoint = [word] if (word := options.value("entrypoint")) else []
+    return bench.containers.create(
+        image,
+        command,
+        name=options.value("name"),
+        entrypoint=entrypoint if "entrypoint" in options.flags else None,
+        env=env,
+        workdir=options.value("workdir"),
+        user=options.value("user"),
+        interactive=any(both) if options.on("detach") else all(both),
+        labels=dict(pair(text) for text in options.values("label")),
+        fleeting=options.on("rm"),
+        hostname=options.value("hostname"),
+        asked=asked,
+    )
+
+
+def _refuse_what_is_real(options: Options) -> None:
+    for flag in MACHINE:
+        if flag.name in options.flags:
+            raise Refused(
+                f"imgkit: --{flag.name} is for a real machine, whose kernel would do it; here it "
+                "would change nothing. Leave it out.",
+                status=REFUSED,
+            )
+
+
+def _image(bench: Bench, asked: str, options: Options) -> Image:
+    try:
+        return bench.store.image(asked)
+    except NotFound:
+        name = Reference.parse(asked).with_default_tag()
+        if options.value("pull") == "never":
+            raise NotFound(f"No such image: {name.familiar}", name=asked) from None
+    bench.warn(f"Unable to find image '{name.familiar}' locally")
+    if name.familiar == "scratch:latest":
+        raise NotFound("'scratch' is a reserved name", name=asked)
+    platform = Platform.parse(options.value("platform")) if options.value("platform") else None
+    fetch(bench, name, platform, bench.warn)
+    return bench.store.image(asked)
+
+
+def environment(bench: Bench, options: Options) -> list[str]:
+    """NAME=value of --env-file and --env; a name alone takes its value from outside."""
+    lines: list[str] = []
+    for path in options.values("env-file"):
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is no text"
+            sentence = advised(bench, options, f"open {path}: {why.lower()}")
+            raise Refused(sentence, status=REFUSED) from error
+        lines += [line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
+    lines += options.values("env")
+    known = [line if "=" in line else f"{line}={os.environ.get(line, '')}" for line in lines]
+    return [each for each, line in zip(known, lines, strict=True) if "=" in line or each[-1] != "="]
+
+
+def pair(text: str) -> tuple[str, str]:
+    """The name and the value of NAME=value."""
+    name, _, value = text.partition("=")
+    return name, value
+
+
+def advised(bench: Bench, options: Options, sentence: str) -> str:
+    """What the command line says around it."""
+    advice = f"Run '{bench.prog} {options.called} --help' for more information"
+    return f"{bench.prog}: {sentence}\n\n{advice}"
+
+
+VERBS: Final = {
+    "create": Verb(
+        "Create a new container",
+        "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+        _create,
+        CREATE,
+        least=1,
+        most=None,
+        aliases=("container create",),
+        mixed=False,
+    ),
+}
