@@ -20,12 +20,13 @@ _LEFT: Final = 190
 def sharing(now: Sharing) -> Figure:
     """Images side by side; a layer of several is one row, and its copies are not there."""
     drawing = Drawing.grid()
-    width = min(140.0, 460 / max(1, len(now.holders)))
+    width = min(140.0, 490 / max(1, len(now.holders)))
     shared = [layer for layer in now.layers if len(layer.holders) > 1]
     for column, holder in enumerate(now.holders):
         lines = [bold(line) for line in wrapped(_brief(holder.label).replace("/", "/ "), 14)]
-        where = place(_middle(column, width), 0, width - 12, 48)
-        drawing.thing(f"image {column}", "manifest", *lines, **where)
+        where = place(_middle(column, width), 0, width - 6, 48)
+        small = {"fontsize": "12"} if width < 110 else {}
+        drawing.thing(f"image {column}", "manifest", *lines, **where, **small)
     for row, layer in enumerate(shared, 1):
         _row(drawing, row * _ROW, layer, now.holders, width)
     bottom = (len(shared) + 1) * _ROW

@@ -147,7 +147,7 @@ def page(plan: Outcome, line: str) -> str:
 
 
 def _page(top: str, matrix: str) -> str:
-    return f'{CSS}{LOOK}<div class="imgkit">{top}{matrix}</div>'
+    return f'{CSS}{LOOK}<div class="imgkit" style="max-width: 1000px">{top}{matrix}</div>'
 
 
 def _log(outcome: Outcome, line: str) -> str:
@@ -180,7 +180,7 @@ def _matrix(holders: Sequence[Holder], rows: Sequence[tuple[Shared, str, str]], 
     return (
         '<div class="imgkit-matrix" tabindex="0" role="region" aria-label="Images and layers">'
         '<table><thead><tr><th scope="col">Layer</th><th scope="col" class="size">Packed</th>'
-        f'<th scope="col" class="size">Unpacked</th>{heads}<th scope="col">{last}</th></tr>'
+        f'<th scope="col" class="size">Unpacked</th><th scope="col">{last}</th>{heads}</tr>'
         f"</thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -203,8 +203,8 @@ def _row(holders: Sequence[Holder], layer: Shared, then: str, fate: str) -> str:
     return (
         f'<tr class="{fate}{many}"><th scope="row"><code title="{digest}">{short(digest)}</code>'
         f'</th><td class="size">{size(layer.blob.size)}</td>'
-        f'<td class="size">{size(layer.unpacked)}</td>{cells}'
-        f'<td class="then">{safe(then)}</td></tr>'
+        f'<td class="size">{size(layer.unpacked)}</td>'
+        f'<td class="then">{safe(then)}</td>{cells}</tr>'
     )
 
 
