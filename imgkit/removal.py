@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from imgkit.container import Container
 from imgkit.container.containers import Containers
 from imgkit.container.record import RUNNING, ContainerRecord
 from imgkit.digest import Digest
@@ -71,14 +72,14 @@ class Removal:
         after = self._layers()
         return gone, sum(size for one, size in before.items() if one not in after)
 
-    def collect(self) -> None:
-        """Afterwards no blob is left of images that neither a name nor a container holds."""
+    def discard(self, container: Container, *, force: bool = False) -> None:
+        """Afterwards the container is gone, and every blob that was kept for it alone."""
+        image = Descriptor.from_json(container.record.manifest)
+        container.remove(force=force)
         keep = self._held()
-        for folder in (self.store.home / "blobs").iterdir():
-            for path in folder.iterdir():
-                digest = Digest(f"{folder.name}:{path.name}")
-                if digest not in keep:
-                    self.store.remove(digest)
+        for digest in list(_reached(self.store, image, None)):
+            if digest not in keep:
+                self.store.remove(digest)
 
     # -- the two ways ---------------------------------------------------------------------------
 

@@ -75,6 +75,19 @@ def test_a_stopped_container_keeps_its_layers(bench: Bench) -> None:
 
 
 @pytest.mark.peer("skopeo")
+def test_what_was_kept_for_a_container_goes_with_it(bench: Bench) -> None:
+    """`rm` takes the layers of an image that has no name any more; what others use stays."""
+    redis, other = (bench.store.image(name) for name in ("redis", "portainer/portainer-ce"))
+    assert run(bench, ["run", "-d", "--name", "box", "redis"]) == 0
+    assert run(bench, ["stop", "box"]) == 0
+    assert run(bench, ["rmi", "-f", str(redis.id)]) == 0
+    assert all(bench.store.has(layer.descriptor) for layer in redis.layers)
+    assert run(bench, ["rm", "box"]) == 0
+    left = {layer.digest for layer in redis.layers if bench.store.has(layer.descriptor)}
+    assert left == {layer.digest for layer in redis.layers} & {x.digest for x in other.layers}
+    assert verify(other) == []
+
+
 @pytest.mark.parametrize("name", ["redis:latest", "alpine:3.20", "nigelpoulton/k8sbook:latest"])
 def test_ids_of_containerd_are_those_of_the_registry(name: str, tmp_path: Path) -> None:
     """There the ID is the digest of what the name points at, as skopeo finds it."""

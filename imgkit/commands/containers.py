@@ -14,6 +14,7 @@ from imgkit.container import Container
 from imgkit.container.record import CREATED, EXITED
 from imgkit.errors import BuildFailed, ContainerError, InvalidDockerfile, InvalidReference
 from imgkit.reference import Reference
+from imgkit.removal import Removal
 
 # -- each of several ------------------------------------------------------------------------------
 
@@ -51,7 +52,8 @@ def _restart(bench: Bench, options: Options) -> int:
 
 def _rm(bench: Bench, options: Options) -> int:
     force = options.on("force")
-    status = _each(bench, options, lambda container: container.remove(force=force))
+    removal = Removal(bench.store, bench.containers)
+    status = _each(bench, options, lambda container: removal.discard(container, force=force))
     return 0 if force else status
 
 
@@ -66,7 +68,7 @@ def _prune(bench: Bench, options: Options) -> int:
     for record in gone:
         container = bench.containers.get(record.id)
         space += container.size
-        container.remove()
+        Removal(bench.store, bench.containers).discard(container)
     if gone:
         bench.say("Deleted Containers:")
         for record in gone:
