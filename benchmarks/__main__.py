@@ -1,126 +1,86 @@
-"""Measure, and print one line a measurement (`make bench`).
+"""Measure, and write the table (`make bench`): docs/benchmarks.md.
 
-A figure is the best of several runs, imgkit's and its peer's taken in turn, so that a busy machine
-slows both; the ratio means more than the seconds.
+python -m benchmarks                 every row, into the table; the rest to the screen
+python -m benchmarks pull unpack     these rows alone, to the screen
 """
 
 from __future__ import annotations
 
-import random
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from benchmarks import serving
+from benchmarks import images, report, serving
 from benchmarks.overlay import measure_overlay
 from benchmarks.registry import registry
-from imgkit import tar
-from imgkit.config import Config
-from imgkit.manifest import OCI_LAYER, Manifest
-from imgkit.platforms import Platform
-from imgkit.reference import Reference
+from benchmarks.rows import INSECURE, ROWS, SKOPEO, Bench, Line
 from imgkit.store import Store
-from imgkit.tar.entry import Entry, Kind
+from tests.docker_engine import engine
 
-LAYERS: Final = 4
-LAYER_SIZE: Final = 32 << 20
-"""Bytes of each layer; random, so that compressing on the way would win nothing."""
+PROGRAMS: Final = ("skopeo", "umoci", "podman", "dockerd", "docker-registry", "gzip", "tar")
 
 
-def main() -> None:
-    """Every measurement that the programs on this machine allow."""
-    measure_import()
+def main(words: Sequence[str]) -> None:
+    """Every row, or those named."""
+    unknown = [word for word in words if word not in ROWS]
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    if unknown or missing:
+        sys.exit(
+            f"no such row: {unknown[0]}; there are {', '.join(ROWS)}"
+            if unknown
+            else f"not measured: {', '.join(missing)} not installed"
+        )
+    with bench() as here:
+        lines = [line for name in words or ROWS for line in ROWS[name](here)]
+    if words:
+        print("\n".join(report.table(lines)))
+        return
+    report.write(lines)
     measure_overlay()
     serving.main()
-    missing = [name for name in ("skopeo", "docker-registry") if shutil.which(name) is None]
-    if missing:
-        print(f"pull: not measured, {' and '.join(missing)} not installed")
-        return
-    with tempfile.TemporaryDirectory(prefix="imgkit-bench-") as folder:
-        measure_pull(Path(folder))
 
 
-def measure_import() -> None:
-    """`import imgkit` beside `import requests`, each over a bare Python."""
-    python = [sys.executable, "-c"]
-    bare, ours, theirs = best(
-        lambda: run([*python, "pass"]),
-        lambda: run([*python, "import imgkit"]),
-        lambda: run([*python, "import requests"]),
-        rounds=15,
-    )
-    compare("import", ours - bare, "import requests", theirs - bare)
+@contextmanager
+def bench() -> Iterator[Bench]:
+    """Images in a registry and in layouts, in memory where the system has such a filesystem."""
+    memory = Path("/dev/shm")  # noqa: S108  not for secrets: for its speed
+    if memory.is_dir():
+        tempfile.tempdir = str(memory)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgkit-bench-")))
+        host = stack.enter_context(registry("docker-registry", folder))
+        sources = {"small": images.small(folder), "big": folder / "source"}
+        shutil.copytree(images.large(), sources["big"])
+        layouts = {}
+        for name, source in sources.items():
+            there = f"docker://{host}/bench/{name}"
+            _copy(_first(source), f"{there}:latest")
+            layouts[name] = folder / f"oci-{name}"
+            _copy(f"{there}:latest", f"oci:{layouts[name]}:{name}")
+            images.with_layer(source, f"{name}-2", b"one more layer")
+            _copy(f"oci:{source}:docker.io/library/{name}-2:latest", f"{there}-2:latest")
+            shutil.rmtree(source)
+        docker = stack.enter_context(engine(f"--insecure-registry={host}"))
+        yield Bench(folder, layouts, host, {"DOCKER_HOST": docker.host})
 
 
-def measure_pull(folder: Path) -> None:
-    """`imgkit pull` into an empty local repository, beside `skopeo copy` into an OCI layout."""
-    layout = folder / "source"
-    make_image(layout)
-    with registry("docker-registry", folder) as address:
-        name = f"{address}/bench/image:v1"
-        skopeo = ["skopeo", "copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false"]
-        run([*skopeo, f"oci:{layout}:docker.io/library/bench:v1", f"docker://{name}"])
-        target = folder / "target"
-
-        def ours() -> None:
-            home = ["--home", str(target)]
-            run([sys.executable, "-m", "imgkit", "pull", *home, "--quiet", name])
-
-        def theirs() -> None:
-            run([*skopeo, f"docker://{name}", f"oci:{target}:v1"])
-
-        fastest = best(ours, theirs, rounds=5, before=lambda: shutil.rmtree(target, True))
-        compare(f"pull of {LAYERS * LAYER_SIZE >> 20} MiB", fastest[0], "skopeo copy", fastest[1])
+def _first(layout: Path) -> str:
+    return f"oci:{layout}:{Store(layout).records()[0].name}"
 
 
-def make_image(home: Path) -> None:
-    """An OCI layout with one image, `bench:v1`, of plain layers of random bytes."""
-    store = Store(home)
-    layers = []
-    for number in range(LAYERS):
-        entry = Entry("data", Kind.FILE, mode=0o644)
-        layer = tar.write([(entry, random.Random(number).randbytes(LAYER_SIZE))])
-        layers.append(store.put_bytes(layer, OCI_LAYER))
-    config = Config.make(Platform.here(), [layer.digest for layer in layers])
-    store.put_bytes(config.raw, config.descriptor.media_type)
-    manifest = Manifest.make(config.descriptor, layers)
-    store.put_bytes(manifest.raw, manifest.media_type)
-    store.name(Reference.parse("bench:v1"), manifest.descriptor, None)
-
-
-def best(
-    *actions: Callable[[], None], rounds: int, before: Callable[[], None] = lambda: None
-) -> list[float]:
-    """The shortest time in seconds of each action; they take turns, `before` runs unmeasured."""
-    fastest = [float("inf")] * len(actions)
-    for _ in range(rounds):
-        for number, action in enumerate(actions):
-            before()
-            start = time.perf_counter()
-            action()
-            fastest[number] = min(fastest[number], time.perf_counter() - start)
-    return fastest
-
-
-def run(command: list[str]) -> None:
-    """Run a program silently; stop here, with what it said, when it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\nfailed: {done.stderr}")
-
-
-def compare(what: str, ours: float, peer: str, theirs: float) -> None:
-    """Print both figures and their ratio; below 1 we are faster."""
-    print(
-        f"{what}: imgkit {ours * 1000:.0f} ms, {peer} {theirs * 1000:.0f} ms, "
-        f"ratio {ours / theirs:.2f}"
-    )
+def _copy(source: str, target: str) -> None:
+    insecure = [
+        word
+        for word, place in zip(INSECURE, (source, target), strict=True)
+        if place.startswith("docker:")
+    ]
+    subprocess.run([*SKOPEO, *insecure, source, target], check=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
