@@ -146,7 +146,7 @@ class Removal:
         gone = [Removed(DELETED, str(holding.id))]
         had = _chain(holding.image) if holding.image else []
         self.store.forget({record.descriptor.digest for record in holding.records})
-        left = self._layers()
+        left = {one for image in self._images() for one in _chain(image)}
         gone += [Removed(DELETED, str(one)) for one in reversed(had) if one not in left]
         keep = self._held()
         for record in holding.records:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -148,6 +149,10 @@ def test_an_image_with_a_layer_that_is_gone() -> None:
     found = Sharing.of(lab.store)
     assert [bool(holder.parts) for holder in found.holders] == [True, False]
     assert rehearse(lab.store, ["alpine"]).untagged == ["alpine:latest"]
+    shutil.rmtree(lab.home / "stored-sizes")
+    plan = remove(lab.store, ["alpine"])
+    assert [step.refused for step in plan.steps] == [""]
+    assert Sharing.of(lab.store).names == ["redis:latest"]
 
 
 def test_where_there_are_no_hard_links(monkeypatch: pytest.MonkeyPatch) -> None:
