@@ -18,7 +18,7 @@ from typing import Final
 from benchmarks import images, report, serving
 from benchmarks.overlay import measure_overlay
 from benchmarks.registry import registry
-from benchmarks.rows import INSECURE, ROWS, SKOPEO, Bench, Line
+from benchmarks.rows import INSECURE, ROWS, SKOPEO, Bench
 from imgkit.store import Store
 from tests.docker_engine import engine
 
