@@ -80,6 +80,7 @@ class Pull:
     requests: list[Exchange] = field(default_factory=list, init=False)
     outcome: str = field(default="Nothing has been pulled yet.", init=False)
     copied: Copied | None = field(default=None, init=False)
+    kept: bool = field(default=False, init=False)
     error: ImgkitError | None = field(default=None, init=False)
     known: dict[str, str] = field(default_factory=dict, init=False)
     waiting: str = field(default="", init=False)
@@ -114,6 +115,7 @@ class Pull:
             with self._listening():
                 yield _Watched(self.client, name, self._seen, self.known, 0)
             self.outcome = f"{name.familiar} is in the local repository. Every digest was right."
+            self.kept = True
         except ImgkitError as error:
             self._failed(error)
             raise
@@ -123,6 +125,7 @@ class Pull:
     def _begin(self, name: str) -> None:
         self.rows, self.requests, self.known = [], [], {}
         self.copied = self.error = None
+        self.kept = False
         self._before = len(self.registry.log) if self.registry else 0
         self.outcome = f"Pulling {name} …"
 
@@ -154,7 +157,7 @@ class Pull:
             )
         finally:
             faults[:] = before
-        self.outcome = _told(name, self.copied, flip)
+        self.outcome, self.kept = _told(name, self.copied, flip), True
 
     @contextmanager
     def _listening(self) -> Iterator[None]:

@@ -129,6 +129,7 @@ def test_a_pull_is_shown(shell: Any) -> None:
     bench.watch, bench.on_progress = pull.watching, pull.progress
     assert run(bench, ["pull", "redis"]) == 0
     assert [row.state for row in pull.rows] == ["Verified, kept"] * 9
+    assert "told kept" in view.view.value
     assert "Every digest was right" in view.view.value
     assert run(bench, ["pull", "nosuch"]) == 1
     assert "Not pulled" in view.view.value

@@ -131,7 +131,7 @@ def page(pull: Pull) -> str:
         )
         parts += [_row(row) for row in pull.rows]
         parts.append("</tbody></table>")
-    kind = "kept" if pull.copied else "refused" if pull.error else "none"
+    kind = "kept" if pull.kept else "refused" if pull.error else "none"
     parts.append(told(pull.outcome, kind))
     if pull.waiting:
         parts.append(told(pull.waiting, "none"))
