@@ -53,7 +53,9 @@ class BuildStepper:
         self._one_at_a_time = threading.RLock()
         self.text = _area(text, "Dockerfile", len(text.splitlines()) + 1)
         self.file = ipywidgets.Dropdown(
-            options=list(self.rebuild.files), description="File", **_labelled("360px")
+            options=[(shown(name), name) for name in self.rebuild.files],
+            description="File",
+            **_labelled("360px"),
         )
         self.content = _area("", "holds", 3)
         self.no_cache = ipywidgets.Checkbox(

@@ -34,7 +34,7 @@ class NameExplorer:
         )
         self.text.add_class("imgkit-mono")
         self.example = ipywidgets.Dropdown(
-            options=[("choose one", ""), *((name, name) for name in examples)],
+            options=[("choose one", ""), *((shown(name), name) for name in examples)],
             description="Examples",
             style=wide,
             layout=ipywidgets.Layout(width="640px"),

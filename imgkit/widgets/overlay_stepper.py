@@ -109,7 +109,7 @@ class OverlayStepper:
         while folder not in folders:
             folder = _parent(folder)
         self._linux = ""
-        self.folder.options = folders
+        self.folder.options = [(shown(path), path) for path in folders]
         self.folder.value = folder
         self._draw()
 
