@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from imgkit.commands.bench import Refused
-from imgkit.commands.template import Template, listed
+from imgkit.commands.table import listed
+from imgkit.commands.template import Template
 
 IMAGE: dict[str, Any] = {
     "Id": "sha256:1",

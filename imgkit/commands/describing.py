@@ -9,7 +9,7 @@ from imgkit import document, units
 from imgkit.commands.bench import CONTAINERD, Bench
 from imgkit.commands.listing import FORMAT
 from imgkit.commands.names import found
-from imgkit.commands.template import listed
+from imgkit.commands.table import listed
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.config import History
 from imgkit.image import Image

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from imgkit.commands.bench import FAILED, Bench, Refused, daemon
 from imgkit.commands.describing import image_facts
+from imgkit.commands.functions import as_json
 from imgkit.commands.listing import FORMAT
 from imgkit.commands.names import found
-from imgkit.commands.template import Template, as_json
+from imgkit.commands.template import Template
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container.record import RUNNING, ContainerRecord
 from imgkit.errors import ContainerError

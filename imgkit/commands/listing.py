@@ -11,7 +11,7 @@ from typing import Any, Final
 from imgkit import units
 from imgkit.commands.bench import CONTAINERD, Bench, Refused, daemon
 from imgkit.commands.names import found
-from imgkit.commands.template import listed
+from imgkit.commands.table import listed
 from imgkit.commands.verb import UNKNOWN_FLAG, Flag, Options, Verb
 from imgkit.digest import Digest
 from imgkit.errors import ImgkitError

@@ -10,7 +10,7 @@ from typing import Final
 
 from imgkit import units
 from imgkit.commands.bench import Bench, Refused, daemon
-from imgkit.commands.template import listed
+from imgkit.commands.table import listed
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container.record import RUNNING, ContainerRecord
 from imgkit.errors import ContainerError, ImgkitError
