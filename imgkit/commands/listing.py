@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any, Final
 
 from imgkit import units
-from imgkit.commands.bench import CONTAINERD, Bench, Refused, daemon
-from imgkit.commands.names import found
+from imgkit.commands.bench import CONTAINERD, Bench
+from imgkit.commands.filters import Entry, Filters
+from imgkit.commands.names import repository_of
 from imgkit.commands.table import listed
-from imgkit.commands.verb import UNKNOWN_FLAG, Flag, Options, Verb
-from imgkit.digest import Digest
+from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.errors import ImgkitError
 from imgkit.inventory import Holding, holdings, targets
-from imgkit.reference import Reference
 
 NONE: Final = "<none>"
 KIND: Final = "*formatter.imageContext"
@@ -39,23 +35,10 @@ _RAW: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One image of the list, with the names of it that are to be shown. Sizes in bytes."""
-
-    id: Digest
-    tags: Sequence[Reference]
-    digests: Sequence[Reference]
-    created: str
-    size: int | None
-    content: int = 0
-    used: bool = False
-
-
 def _images(bench: Bench, options: Options) -> int:
     filters = Filters.of(bench, options)
     entries = [kept for entry in _entries(bench) if (kept := filters.shown(entry))]
-    entries.sort(key=lambda entry: _moment(entry.created), reverse=True)
+    entries.sort(key=lambda entry: entry.moment, reverse=True)
     shown = options.value("format")
     plain = not (shown or any(map(options.on, ("quiet", "digests", "no-trunc"))))
     if bench.view == CONTAINERD and plain:
@@ -91,10 +74,6 @@ def _size(bench: Bench, holding: Holding) -> int | None:
         return None
 
 
-def _moment(created: str) -> datetime:
-    return datetime.fromisoformat(created)
-
-
 def _rows(bench: Bench, entries: Sequence[Entry], options: Options) -> list[dict[str, Any]]:
     """A row for each name (with digests: for each pair of a tag and a digest)."""
     digests = options.on("digests") or "{{.Digest}}" in options.value("format")
@@ -110,31 +89,26 @@ def _names(entry: Entry, digests: bool) -> list[tuple[str, str, str]]:
     """Repository, tag and digest of each row of an image."""
     known: dict[str, list[str]] = {}
     for name in entry.digests:
-        known.setdefault(_repository(name), []).append(str(name.digest))
+        known.setdefault(repository_of(name), []).append(str(name.digest))
     rows = []
     for name in entry.tags:
-        repository = _repository(name)
+        repository = repository_of(name)
         of_this = known.get(repository, []) if digests else []
         rows += [(repository, name.tag or NONE, digest) for digest in of_this or [NONE]]
-    tagged = set(map(_repository, entry.tags))
+    tagged = set(map(repository_of, entry.tags))
     for repository, several in known.items():
         if repository not in tagged:
             rows += [(repository, NONE, digest) for digest in (several if digests else [NONE])]
     return rows or [(NONE, NONE, NONE)]
 
 
-def _repository(name: Reference) -> str:
-    return name.with_tag("x").familiar.removesuffix(":x")
-
-
 def _facts(bench: Bench, entry: Entry, *, whole: bool) -> dict[str, Any]:
     """What a template may name, but for the names."""
-    made = _moment(entry.created)
     readable = entry.size is not None
     return {
         "ID": str(entry.id) if whole else entry.id.short,
         "CreatedSince": units.ago(entry.created, bench.now()),
-        "CreatedAt": f"{made:%Y-%m-%d %H:%M:%S} +0000 UTC",
+        "CreatedAt": f"{entry.moment:%Y-%m-%d %H:%M:%S} +0000 UTC",
         "Size": units.size(entry.size or 0) if readable else "damaged: see verify",
         "VirtualSize": units.size(entry.size or 0, 4) if readable else "N/A",
         "Containers": "N/A",
@@ -171,117 +145,6 @@ def _tree(entries: Sequence[Entry], *, everything: bool) -> list[str]:
         f"{content:>{widths[3]}}   {used:^5}".rstrip()
         for name, short, size, content, used in rows
     ]
-
-
-# -- filters --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What is to be shown of the list."""
-
-    bench: Bench
-    dangling: bool | None
-    patterns: tuple[re.Pattern[str], ...]
-    labels: tuple[str, ...]
-    before: datetime | None
-    since: datetime | None
-
-    @classmethod
-    def of(cls, bench: Bench, options: Options) -> Filters:
-        """Raises `Refused` for a filter that there is not."""
-        given = pairs(bench, options)
-        for name in given:
-            if name not in ("dangling", "reference", "label", "before", "since"):
-                raise daemon(f"Invalid filter '{name}'")
-        references = [*given.get("reference", ()), *options.words]
-        times = {
-            name: [_moment(found(bench, text)[0].created) for text in given.get(name, ())]
-            for name in ("before", "since")
-        }
-        return cls(
-            bench,
-            boolean("dangling", given),
-            tuple(map(_pattern, references)),
-            tuple(given.get("label", ())),
-            min(times["before"], default=None),
-            max(times["since"], default=None),
-        )
-
-    def shown(self, entry: Entry) -> Entry | None:
-        """The image with those of its names that are to be shown; None if it is not."""
-        made = _moment(entry.created)
-        if (self.before and made >= self.before) or (self.since and made <= self.since):
-            return None
-        if self.labels and not labelled(self._labels(entry.id), self.labels):
-            return None
-        tags, digests = entry.tags, entry.digests
-        if self.patterns:
-            tags, digests = (list(filter(self._matches, names)) for names in (tags, digests))
-            if not tags and not digests:
-                return None
-        if self.dangling is not None and self.dangling == bool(tags):
-            return None
-        return Entry(entry.id, tags, digests, entry.created, entry.size, entry.content, entry.used)
-
-    def _matches(self, name: Reference) -> bool:
-        return any(
-            pattern.fullmatch(text)
-            for pattern in self.patterns
-            for text in (name.familiar, _repository(name))
-        )
-
-    def _labels(self, identity: Digest) -> Mapping[str, str]:
-        for one in holdings(self.bench.store):
-            known = {one.id} | {row.index or row.descriptor.digest for row in one.records}
-            if one.image and identity in known:
-                return one.image.config.settings.get("Labels") or {}
-        return {}
-
-
-def pairs(bench: Bench, options: Options) -> dict[str, list[str]]:
-    """The filters that are given, by name; raises `Refused` for one without a value."""
-    given: dict[str, list[str]] = {}
-    for text in options.values("filter"):
-        name, equals, value = text.partition("=")
-        if not equals:
-            usage = f"{bench.prog} {options.called}"
-            flag = "-f, --filter" if options.called != "image prune" else "--filter"
-            raise Refused(
-                f'invalid argument "{text}" for "{flag}" flag: bad format of filter '
-                f"(expected name=value)\n\nUsage:  {usage} [OPTIONS] [REPOSITORY[:TAG]]\n\n"
-                f"Run '{usage} --help' for more information",
-                status=UNKNOWN_FLAG,
-            )
-        given.setdefault(name.strip().lower(), []).append(value.strip())
-    return given
-
-
-def boolean(name: str, given: Mapping[str, Sequence[str]]) -> bool | None:
-    """The value of a filter that is true or false; None if it is not given."""
-    if name not in given:
-        return None
-    values = set(given[name])
-    if values <= {"true", "1"}:
-        return True
-    if values <= {"false", "0"}:
-        return False
-    raise daemon(f"Invalid filter '{name}=[{' '.join(given[name])}]'")
-
-
-def labelled(labels: Mapping[str, str], wanted: Sequence[str]) -> bool:
-    """Whether there are all the labels wanted: `name`, or `name=value`."""
-    for text in wanted:
-        name, equals, value = text.partition("=")
-        if name not in labels or (equals and labels[name] != value):
-            return False
-    return True
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    """A shell pattern as Go's `path.Match` reads it: `*` and `?` match no slash."""
-    parts = {"*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(parts.get(char) or re.escape(char) for char in text))
 
 
 FORMAT: Final = (

@@ -40,3 +40,8 @@ def found(bench: Bench, text: str) -> tuple[Holding, Reference | None]:
         except InvalidReference as invalid:
             raise daemon(wrong(invalid, text, engine=True)) from None
         raise daemon(str(error)) from None
+
+
+def repository_of(name: Reference) -> str:
+    """The repository of a name as people write it: without `docker.io/library/`, tag or digest."""
+    return name.with_tag("x").familiar.removesuffix(":x")

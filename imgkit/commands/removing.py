@@ -7,7 +7,7 @@ from typing import Final
 
 from imgkit import golang, units
 from imgkit.commands.bench import FAILED, Bench, daemon
-from imgkit.commands.listing import boolean, labelled, pairs
+from imgkit.commands.filters import boolean, labelled, pairs
 from imgkit.commands.names import wrong
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.errors import InvalidReference, NotFound
