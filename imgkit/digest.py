@@ -120,7 +120,9 @@ class VerifyingReader:
         digest: Digest,
         size: int | None = None,
         what: str = "blob",
-        advice: str = "They were changed or damaged on the way; nothing of them was kept.",
+        advice: str | Callable[[], str] = (
+            "They were changed or damaged on the way; nothing of them was kept."
+        ),
     ) -> None:
         self._stream = stream
         self._digester = Digester(digest.algorithm)
@@ -128,7 +130,7 @@ class VerifyingReader:
         self.expected = digest
         self.size = size
         self.what = what
-        self.advice = advice
+        self._advice = advice
         self.begun = 0
         self.watch: Callable[[int], None] | None = None
 
@@ -215,6 +217,11 @@ class VerifyingReader:
         close = getattr(self._stream, "close", None)
         if close is not None:
             close()
+
+    @property
+    def advice(self) -> str:
+        """What has become of the bytes, and what to do; asked once it is known that they lie."""
+        return self._advice if isinstance(self._advice, str) else self._advice()
 
     def _verify(self) -> None:
         if self.size is not None and self._digester.size != self.size:

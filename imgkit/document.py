@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from imgkit.digest import Digest
 from imgkit.errors import InvalidManifest, LimitExceeded
 
 LIMIT: Final = 4 << 20
@@ -61,6 +62,20 @@ def _no(constant: str) -> None:
 def dump(document: Mapping[str, Any]) -> bytes:
     """Compact JSON; the same document always gives the same bytes."""
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def seal(document: Mapping[str, Any]) -> bytes:
+    """The document with its own digest in it, so that a changed byte is found by `unseal`."""
+    return dump({**document, "digest": Digest.of(dump(document))})
+
+
+def unseal(raw: bytes, what: str) -> dict[str, Any]:
+    """The document that was sealed; raises `InvalidManifest` unless every byte is as it was."""
+    found = load(raw, what)
+    found.pop("digest", None)
+    if seal(found) != raw:
+        raise refused(f"the {what} was changed or damaged: its bytes have another digest")
+    return found
 
 
 def refused(reason: str) -> InvalidManifest:

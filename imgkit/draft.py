@@ -111,7 +111,7 @@ class Cache:
     def find(self, key: str, before: Draft) -> Draft | None:
         """The image after that step, if it was made before and its blobs are still there."""
         try:
-            data = document.load(self._path(key).read_bytes(), "cache entry")
+            data = document.unseal(self._path(key).read_bytes(), "cache entry")
             found = Descriptor.from_json(data["config"])
             layers = before.layers
             if data.get("layer"):
@@ -130,7 +130,7 @@ class Cache:
         facts: dict[str, Any] = {"config": after.config.descriptor.to_json()}
         if len(after.layers) > len(before.layers):
             facts["layer"] = after.layers[-1].to_json()
-        self.store.write(self._path(key), document.dump(facts))
+        self.store.write(self._path(key), document.seal(facts))
 
     def _path(self, key: str) -> Path:
         return self.store.home / "cache" / f"{key}.json"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -46,6 +46,7 @@ from imgkit.transfer import (
     EXISTS,
     JOBS,
     WAITING,
+    Gone,
     Listener,
     Progress,
     Source,
@@ -57,6 +58,8 @@ DEPTH: Final = 8
 """How deep an index may list others."""
 INDEXES: Final = 100
 """How many indexes are read to find one image."""
+RACES: Final = 10
+"""How often a copy is completed whose blobs somebody else removes meanwhile."""
 
 __all__ = [
     "COMPLETE",
@@ -215,23 +218,43 @@ def copy(
     image = Image.of(source, name, platform)
     _refuse_artifacts(image.manifest)
     blobs = list({blob.digest: blob for blob in image.manifest.children}.values())
-    existing = [blob for blob in blobs if target.has(blob)]
-    missing = [blob for blob in blobs if blob not in existing]
+    fetched: dict[Digest, Descriptor] = {}
+    for again in range(RACES):
+        fetched |= {d.digest: d for d in _copy_blobs(image, blobs, target, jobs, report)}
+        _copy_documents(image, target, name)
+        try:
+            target.name(name, image.descriptor, image.index)
+            break
+        except Gone:  # somebody removed beside us what was there already
+            if again == RACES - 1:
+                raise
+    existing = tuple(blob for blob in blobs if blob.digest not in fetched)
+    return Copied(image.descriptor, image.index, tuple(fetched.values()), existing)
+
+
+def _copy_blobs(
+    image: Image, blobs: Sequence[Descriptor], target: Target, jobs: int, report: Listener
+) -> list[Descriptor]:
+    """Afterwards `target` has config and layers; returns those that it did not have."""
+    missing = [blob for blob in blobs if not target.has(blob)]
     for blob in blobs:
-        there = blob in existing
+        there = blob not in missing
         report(Progress(EXISTS if there else WAITING, blob, blob.size if there else 0))
     if image.manifest.config in missing:
         config = image.config  # read before the layers: what is wrong with it comes out here
         target.put(image.manifest.config, io.BytesIO(config.raw))
         report(Progress(COMPLETE, image.manifest.config, len(config.raw)))
     layers = [blob for blob in missing if blob != image.manifest.config]
-    Transfer(source, target, report).run(layers, jobs)
+    Transfer(image.source, target, report).run(layers, jobs)
+    return missing
+
+
+def _copy_documents(image: Image, target: Target, name: Reference) -> None:
+    """Afterwards `target` has the manifest, and the indexes that led to it."""
     target.put(image.descriptor, io.BytesIO(image.manifest.raw), None if image.index else name)
     for index in reversed((image.index, *image.between) if image.index else ()):
-        with source.open(index) as stream:
+        with image.source.open(index) as stream:
             target.put(index, stream, name if index is image.index else None)
-    target.name(name, image.descriptor, image.index)
-    return Copied(image.descriptor, image.index, tuple(missing), tuple(existing))
 
 
 def _in_turn(on_progress: Listener | None) -> Listener:

@@ -30,6 +30,9 @@ REF_NAME: Final = "org.opencontainers.image.ref.name"
 CHOSEN_FROM: Final = "dev.imgkit.index"
 """Annotation on a manifest's descriptor: the digest of the index that it was chosen from."""
 
+DAMAGED: Final = "damaged"
+"""The folder for files that were put aside."""
+
 _LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
 _EMPTY: Final = Index.make([]).raw
 
@@ -53,6 +56,7 @@ class Layout:
     def __init__(self, home: str | os.PathLike[str], *, read_only: bool = False) -> None:
         self.home = Path(home)
         self.read_only = read_only
+        self._lock = FileLock(self.home / "index.lock")
         with disk(self.home):
             if not (self.home / "oci-layout").exists():
                 self._create()
@@ -126,10 +130,12 @@ class Layout:
     def sweep(self, *, beginnings: bool = False) -> int:
         """Afterwards nothing lies in `ingest/` that a dead process left; returns the bytes freed.
 
-        What is there of a blob that was broken off stays, without `beginnings`.
+        Without `beginnings`, what is there of a blob that was broken off stays, and so do damaged
+        blobs that were put aside.
         """
         with contextlib.suppress(OSError):  # not ours to sweep
-            return ingest.sweep(self.home / "ingest", beginnings=beginnings)
+            freed = ingest.sweep(self.home / DAMAGED, beginnings=True) if beginnings else 0
+            return freed + ingest.sweep(self.home / "ingest", beginnings=beginnings)
         return 0
 
     def _create(self) -> None:
@@ -141,7 +147,7 @@ class Layout:
                 path=self.home,
             )
         (self.home / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-        with FileLock(self.home / "index.lock"):
+        with self.locked():
             if not (self.home / "oci-layout").exists():
                 self.write(self.home / "index.json", _EMPTY)
                 self.write(self.home / "oci-layout", _LAYOUT)
@@ -171,10 +177,16 @@ class Layout:
         return index
 
     @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else changes names or removes blobs while the block lasts."""
+        self._refuse_read_only()
+        with disk(self.home / "index.lock"), self._lock:
+            yield
+
+    @contextlib.contextmanager
     def _changing(self) -> Iterator[list[Descriptor]]:
         """The rows, to be changed in place; written when the block ends well, one at a time."""
-        self._refuse_read_only()
-        with disk(self.home / "index.lock"), FileLock(self.home / "index.lock"):
+        with self.locked():
             index = self._index()
             entries = list(index.manifests)
             yield entries

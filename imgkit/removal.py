@@ -12,6 +12,7 @@ A layer goes with the last image or container that has it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -57,29 +58,36 @@ class Removal:
 
         Raises `NotFound`, or `Conflict` when something still needs it.
         """
-        holding, name = find(self.store, text)
-        if name is None:
-            return self._by_id(holding, force)
-        return self._by_name(holding, name, text, force)
+        with self.store.locked():
+            holding, name = find(self.store, text)
+            if name is None:
+                return self._by_id(holding, force)
+            return self._by_name(holding, name, text, force)
 
     def prune(self, unwanted: Sequence[Holding]) -> tuple[list[Removed], int]:
-        """Afterwards these images are gone, unless a container uses them; and bytes reclaimed."""
+        """Afterwards these images are gone; and bytes reclaimed.
+
+        One that a container uses stays, and one that was given a name or lost one meanwhile.
+        """
         gone: list[Removed] = []
-        before = self._layers()
-        for holding in unwanted:
-            if not self._using(holding):
-                gone += [*self._untag(holding.names), *self._delete(holding)]
-        after = self._layers()
+        with self.store.locked():
+            before = self._layers()
+            now = {holding.id: holding.records for holding in holdings(self.store)}
+            for holding in unwanted:
+                if not self._using(holding) and now.get(holding.id) == holding.records:
+                    gone += [*self._untag(holding.names), *self._delete(holding)]
+            after = self._layers()
         return gone, sum(size for one, size in before.items() if one not in after)
 
     def discard(self, container: Container, *, force: bool = False) -> None:
         """Afterwards the container is gone, and every blob that was kept for it alone."""
         image = Descriptor.from_json(container.record.manifest)
-        container.remove(force=force)
-        keep = self._held()
-        for digest in list(_reached(self.store, image, None)):
-            if digest not in keep:
-                self.store.remove(digest)
+        with self.store.locked():
+            container.remove(force=force)
+            keep = self._held()
+            for digest in list(_reached(self.store, image, None)):
+                if digest not in keep:
+                    self.store.remove(digest)
 
     # -- the two ways ---------------------------------------------------------------------------
 
@@ -199,5 +207,5 @@ def _reached(store: Store, manifest: Descriptor, index: Digest | None) -> Iterat
     yield manifest.digest
     if index:
         yield index
-    if store.size_of(manifest.digest) is not None:
+    with contextlib.suppress(ImgkitError):  # missing or damaged
         yield from (child.digest for child in Image(store, manifest).manifest.children)

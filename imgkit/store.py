@@ -4,6 +4,7 @@
     HOME/index.json                the names, each with the descriptor of a manifest
     HOME/blobs/sha256/2cf24d...    every manifest, config and layer, under its digest
     HOME/ingest/                   what is being written; moved to its name when it is whole
+    HOME/damaged/sha256-2cf24d...  a blob whose bytes were found to be others; not there any more
     HOME/stored-sizes/             how large each layer is unpacked, once somebody has asked
 
 `skopeo`, `umoci`, `crane` and `oras` open it as it is. Names are the matter of `imgkit.layout`.
@@ -13,21 +14,24 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from imgkit import document
-from imgkit.digest import Digest, Readable, VerifyingReader
-from imgkit.errors import ImgkitError, NotFound
+from imgkit.digest import Digest, Readable, VerifyingReader, digest_of_stream
+from imgkit.errors import ImgkitError, NotFound, VerificationError
 from imgkit.image import Image
 from imgkit.ingest import blob_path, disk
 from imgkit.layer import Layer
-from imgkit.layout import CHOSEN_FROM, REF_NAME, Layout, Record
+from imgkit.layout import CHOSEN_FROM, DAMAGED, REF_NAME, Layout, Record
 from imgkit.manifest import OCI_INDEX, Descriptor, Index, Manifest, parse
 from imgkit.reference import Reference
+from imgkit.transfer import Gone
 
-__all__ = ["CHOSEN_FROM", "REF_NAME", "Record", "Store"]
+__all__ = ["CHOSEN_FROM", "DAMAGED", "REF_NAME", "Record", "Store"]
 
 
 class Store(Layout):
@@ -38,6 +42,29 @@ class Store(Layout):
         return f"<Store of {len(images)} images in {self.home}>"
 
     # -- names ------------------------------------------------------------------------------
+
+    def name(self, reference: Reference, manifest: Descriptor, index: Descriptor | None) -> None:
+        """As `Layout.name`; raises `Gone` where something of the image is not there (any more).
+
+        Somebody else may have removed it since it was put; from now on the name holds it.
+        """
+        with self.locked():
+            for blob in self._parts(manifest, index):
+                if not self.has(blob):
+                    raise Gone(
+                        f"{reference.familiar} would be incomplete: {blob.digest} is missing from "
+                        f"{self.home}. Pull the image again.",
+                        name=blob.digest,
+                    )
+            super().name(reference, manifest, index)
+
+    def _parts(self, manifest: Descriptor, index: Descriptor | None) -> Iterator[Descriptor]:
+        """What must be there under a name: documents, config and layers."""
+        yield from (index, manifest) if index else (manifest,)
+        with contextlib.suppress(VerificationError):
+            found = self.document(manifest.digest)
+            yield from found.children if isinstance(found, Manifest) else ()
+        yield manifest  # once more: if it was damaged, it is aside now
 
     def resolve(self, reference: Reference) -> Descriptor:
         """The manifest (or, where no platform was chosen, index) of that name or digest."""
@@ -99,7 +126,11 @@ class Store(Layout):
         return self.size_of(descriptor.digest) == descriptor.size
 
     def open(self, descriptor: Descriptor) -> VerifyingReader:
-        """The blob, checked while it is read; raises `NotFound`."""
+        """The blob, checked while it is read; raises `NotFound`.
+
+        A file that turns out to be damaged is put aside: from then on the blob is missing, and the
+        next pull fetches it.
+        """
         path = self.path(descriptor.digest)
         if self.size_of(descriptor.digest) is None:
             raise NotFound(
@@ -108,8 +139,30 @@ class Store(Layout):
             )
         with disk(path):
             stream = path.open("rb", buffering=0)
-        advice = f"The file in {self.home} is damaged: delete {path}, then pull the image again."
-        return VerifyingReader(stream, descriptor.digest, descriptor.size, "blob on disk", advice)
+        return VerifyingReader(
+            stream,
+            descriptor.digest,
+            descriptor.size,
+            "blob on disk",
+            lambda: self._put_aside(descriptor.digest),
+        )
+
+    def _put_aside(self, digest: Digest) -> str:
+        """Afterwards the file of that digest is sound, or aside; says which. Its size may be wrong.
+
+        It is read once more: a lie about its size must not take a sound blob from other images.
+        """
+        path = self.path(digest)
+        aside = self.home / DAMAGED / digest.replace(":", "-")
+        with contextlib.suppress(OSError):
+            with path.open("rb") as file:
+                if digest_of_stream(file, digest.algorithm) == digest:
+                    return f"The file {path} is sound: what was said of it is false."
+            if not self.read_only:
+                aside.parent.mkdir(exist_ok=True)
+                os.replace(path, aside)
+                return f"The file {path} is damaged, and lies in {aside} now. Pull the image again."
+        return f"The file {path} is damaged: delete it, then pull the image again."
 
     def unpacked_size(self, image: Image) -> int:
         """Bytes that Docker counts for all layers; each is read once, then remembered."""
@@ -118,11 +171,11 @@ class Store(Layout):
     def layer_size(self, layer: Layer) -> int:
         """Bytes that Docker counts for one layer."""
         path = self.home / "stored-sizes" / layer.digest.hex
-        with contextlib.suppress(OSError, ValueError):
-            return int(path.read_text("ascii"))
+        with contextlib.suppress(OSError, ImgkitError):
+            return int(document.unseal(path.read_bytes(), "size")["size"])
         size = layer.stored_size
         if not self.read_only:
-            self.write(path, str(size).encode())
+            self.write(path, document.seal({"size": size}))
         return size
 
     def document(self, digest: Digest) -> Manifest | Index:

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import Final, Protocol
 
 from imgkit.digest import Readable, VerifyingReader
-from imgkit.errors import Stopped, VerificationError
+from imgkit.errors import NotFound, Stopped, VerificationError
 from imgkit.manifest import Descriptor
 from imgkit.reference import Reference
 
@@ -23,6 +23,10 @@ JOBS: Final = 3
 """Layers that are copied at the same time, as Docker does."""
 GRACE: Final = 1.0
 """Seconds for which a failed transfer waits for each of its threads to notice."""
+
+
+class Gone(NotFound):
+    """What was there when it was counted on has been removed since. Facts: `name`."""
 
 
 class Source(Protocol):

@@ -1,7 +1,9 @@
 """The containers beside the images of a local repository, so that another process finds them.
 
 HOME/containers/543738fe442e....json    what is kept of a container: `record.ContainerRecord`
-HOME/containers/543738fe442e....tar     its writable layer, as the tar of a layer
+HOME/containers/543738fe442e...-2cf24dba5fb0.tar    its writable layer, as the tar of a layer
+
+The first has its own digest in it, and that of the second, so that a damaged one is no container.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from imgkit.digest import Digest, VerifyingReader
 from imgkit.draft import moment
 from imgkit.errors import ContainerError, ImgkitError, StoreError
 from imgkit.image import Image
+from imgkit.ingest import disk
 from imgkit.layer import Layer
 from imgkit.manifest import OCI_LAYER, Descriptor
 from imgkit.store import Store
@@ -127,9 +130,25 @@ class Containers:
         """The container of that name, ID, or beginning of an ID; raises `ContainerError`."""
         record = self.find(text)
         image = Image(self.store, Descriptor.from_json(record.manifest))
-        path = self._path(record.id, "tar")
-        written = _layer(path) if path.exists() else None
-        return Container(record, image, self.clock, self._keep, written)
+        return Container(record, image, self.clock, self._keep, self.written(record))
+
+    def written(self, record: ContainerRecord) -> Layer:
+        """The writable layer; raises `StoreError` where it is missing or damaged."""
+        path = self._path(record)
+        with disk(path):
+            data = path.read_bytes()
+        descriptor = Descriptor.of(data, OCI_LAYER)
+        if descriptor.digest != record.written:
+            raise StoreError(
+                f"the writable layer of container {record.name} is damaged: {path} should have the "
+                f"digest {record.written}, but has {descriptor.digest}. Remove the container.",
+                path=path,
+            )
+
+        def opened() -> VerifyingReader:
+            return VerifyingReader(io.BytesIO(data), descriptor.digest, descriptor.size)
+
+        return Layer(opened, descriptor, descriptor.digest)
 
     def find(self, text: str) -> ContainerRecord:
         """What is kept of a container, by name, ID, or beginning of an ID."""
@@ -165,19 +184,25 @@ class Containers:
         Raises `ContainerError` for one that somebody else has removed meanwhile.
         """
         record = container.record
-        if record.state not in (CREATED, REMOVED) and not self._path(record.id, "json").exists():
-            raise ContainerError(f"No such container: {record.name}", name=record.name)
-        if record.state == REMOVED:
-            for ending in ("json", "tar"):
-                self._path(record.id, ending).unlink(missing_ok=True)
-            return
-        self.store.write(self._path(record.id, "tar"), container.written_tar(root=True))
-        self.store.write(self._path(record.id, "json"), document.dump(dataclasses.asdict(record)))
+        place = self.folder / f"{record.id}.json"
+        with self.store.locked():
+            if record.state not in (CREATED, REMOVED) and not place.exists():
+                raise ContainerError(f"No such container: {record.name}", name=record.name)
+            if record.state == REMOVED:
+                place.unlink(missing_ok=True)
+            else:
+                data = container.written_tar(root=True)
+                record.written = str(Digest.of(data))
+                self.store.write(self._path(record), data)
+                self.store.write(place, document.seal(dataclasses.asdict(record)))
+            for path in self.folder.glob(f"{record.id}-*.tar"):
+                if record.state == REMOVED or path != self._path(record):
+                    path.unlink(missing_ok=True)
 
     def _read(self) -> Iterator[ContainerRecord]:
         for path in self.folder.glob("*.json") if self.folder.is_dir() else ():
             try:
-                yield ContainerRecord(**document.load(path.read_bytes(), "container"))
+                yield ContainerRecord(**document.unseal(path.read_bytes(), "container"))
             except FileNotFoundError:
                 continue
             except (TypeError, ImgkitError) as error:
@@ -185,8 +210,8 @@ class Containers:
                     f"{path} is no record of a container: {error}. Remove it.", path=path
                 ) from error
 
-    def _path(self, identity: str, ending: str) -> Path:
-        return self.folder / f"{identity}.{ending}"
+    def _path(self, record: ContainerRecord) -> Path:
+        return self.folder / f"{record.id}-{record.written.removeprefix('sha256:')[:12]}.tar"
 
     def _free(self, name: str) -> str:
         """The name if it can be had, or a new one."""
@@ -219,14 +244,3 @@ def _merged(env: Sequence[str], more: Sequence[str]) -> list[str]:
     """The environment of the image, with variables of `more` added or put in their place."""
     names = {pair.partition("=")[0]: pair for pair in [*env, *more]}
     return list(names.values())
-
-
-def _layer(path: Path) -> Layer:
-    """The writable layer in a file."""
-    data = path.read_bytes()
-    descriptor = Descriptor.of(data, OCI_LAYER)
-
-    def opened() -> VerifyingReader:
-        return VerifyingReader(io.BytesIO(data), descriptor.digest, descriptor.size)
-
-    return Layer(opened, descriptor, descriptor.digest)

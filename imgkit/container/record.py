@@ -49,6 +49,8 @@ class ContainerRecord:
     """What it is called, if that is not its ID."""
     number: int = 0
     """Which container of its local repository it was, counted from 1."""
+    written: str = ""
+    """The digest of its writable layer's tar."""
     fleeting: bool = False
     """Whether it goes when its program ends (`--rm`)."""
 
