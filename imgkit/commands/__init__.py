@@ -27,6 +27,7 @@ from imgkit.commands import (
     manifests,
     processes,
     pulling,
+    pushing,
     removing,
     running,
 )
@@ -51,6 +52,7 @@ __all__ = [
 
 VERBS: Final[dict[str, Verb]] = {
     **pulling.VERBS,
+    **pushing.VERBS,
     **listing.VERBS,
     **inspecting.VERBS,
     **describing.VERBS,

@@ -59,6 +59,10 @@ def misnamed(error: InvalidReference) -> str:
     return f"invalid reference format: repository name ({path}) must be lowercase"
 
 
+def silent(_: str) -> None:
+    """Say nothing."""
+
+
 @dataclass
 class Bench:
     """What the verbs work on: a local repository, a way to registries, a clock, and a voice.
@@ -73,7 +77,7 @@ class Bench:
     home: Path
     client: Callable[[], Client]
     say: Callable[[str], None]
-    warn: Callable[[str], None] = field(default=lambda line: None)
+    warn: Callable[[str], None] = silent
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     platform: Platform | None = None
     jobs: int = JOBS
@@ -90,7 +94,7 @@ class Bench:
     """What to pull from, where somebody looks on; else the repository that `client` reaches."""
     redraw: Callable[[Sequence[str]], None] | None = None
     """Puts these lines in the place of those before, on a terminal where somebody looks."""
-    hint: Callable[[str], None] = field(default=lambda line: None)
+    hint: Callable[[str], None] = silent
     """Takes what a learner should know besides what Docker says."""
     live: bool = False
     """Whether `client` asks real registries, not the embedded one."""
