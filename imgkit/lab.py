@@ -12,6 +12,7 @@ nothing that the modules below do not do; each method is one or two of their cal
 from __future__ import annotations
 
 import atexit
+import os
 import random
 import shutil
 import tempfile
@@ -117,8 +118,15 @@ class Lab:
         return self._pull(self.client, self.home, name, platform, on_progress)
 
     def pull_live(self, name: str) -> Pulled | Text:
-        """The same from the real registry, into a repository beside; or why that cannot be."""
-        client = Client(credentials=Credentials.of_user(), on_exchange=self.exchanges.append)
+        """The same from the real registry, into a repository beside; or why that cannot be.
+
+        The registry that IMGKIT_MIRROR names, if any, is asked in its place.
+        """
+        client = Client(
+            credentials=Credentials.of_user(),
+            mirror=os.environ.get("IMGKIT_MIRROR") or None,
+            on_exchange=self.exchanges.append,
+        )
         try:
             return self._pull(client, self.home.with_name("live"), name, None)
         except Unreachable:
