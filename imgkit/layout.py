@@ -30,6 +30,8 @@ REF_NAME: Final = "org.opencontainers.image.ref.name"
 CHOSEN_FROM: Final = "dev.imgkit.index"
 """Annotation on a manifest's descriptor: the digest of the index that it was chosen from."""
 
+SEAL: Final = "dev.imgkit.seal"
+"""Annotation on `index.json`: the digest that it has without this one."""
 DAMAGED: Final = "damaged"
 """The folder for files that were put aside."""
 
@@ -58,7 +60,7 @@ class Layout:
         self.read_only = read_only
         self._lock = FileLock(self.home / "index.lock")
         with disk(self.home):
-            if not (self.home / "oci-layout").exists():
+            if not all((self.home / name).exists() for name in ("oci-layout", "index.json")):
                 self._create()
         self._index()
         if not read_only:
@@ -114,6 +116,17 @@ class Layout:
         with self._changing() as entries:
             entries[:] = [entry for entry in entries if entry.digest not in manifests]
 
+    @property
+    def sealed(self) -> bool:
+        """Whether `index.json` is, byte for byte, as it was written here; or never was."""
+        index = self._index()
+        for key, text in index.annotations.items():
+            rest = {name: note for name, note in index.annotations.items() if name != key}
+            if Index.make(index.manifests, rest).digest == text:
+                same = Index.make(index.manifests, index.annotations).raw == index.raw
+                return same and key == SEAL
+        return SEAL not in index.annotations
+
     # -- files ------------------------------------------------------------------------------
 
     def ingest(self, algorithm: str | None = "sha256", goal: Digest | None = None) -> Ingest:
@@ -142,22 +155,24 @@ class Layout:
         """Afterwards there is an empty layout; or the one that another process made meanwhile."""
         if self.read_only or not self._is_new():
             raise StoreError(
-                f"{self.home} is no local repository: it has no oci-layout file, and it is not "
+                f"{self.home} is no local repository: it has no oci-layout file and is not "
                 "empty. Name another directory (--home, or IMGKIT_HOME).",
                 path=self.home,
             )
         (self.home / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
         with self.locked():
-            if not (self.home / "oci-layout").exists():
+            if not (self.home / "index.json").exists():
                 self.write(self.home / "index.json", _EMPTY)
+            if not (self.home / "oci-layout").exists():
                 self.write(self.home / "oci-layout", _LAYOUT)
 
     def _is_new(self) -> bool:
-        """Whether nothing is there but what a creation makes, or one beside us has just made."""
+        """Whether nothing is there but what a creation makes, or a layout that lacks one file."""
         names = {path.name for path in self.home.iterdir()} if self.home.exists() else set()
         foreign = names - {"blobs", "index.lock", "ingest"}
-        if foreign == {"index.json"} and (self.home / "index.json").read_bytes() == _EMPTY:
-            return True
+        if "index.json" in foreign and "blobs" in names:
+            with contextlib.suppress(ImgkitError):
+                return bool(parse((self.home / "index.json").read_bytes(), OCI_INDEX))
         return not foreign or (self.home / "oci-layout").exists()
 
     def _index(self) -> Index:
@@ -165,13 +180,16 @@ class Layout:
         with disk(path):
             layout, raw = (self.home / "oci-layout").read_bytes(), path.read_bytes()
         try:
+            index = parse(raw, OCI_INDEX)
+            path = self.home / "oci-layout"
             version = document.load(layout, "oci-layout").get("imageLayoutVersion")
             if version != "1.0.0":
                 raise document.refused(f"its layout is of version {version!r}, not 1.0.0")
-            index = parse(raw, OCI_INDEX)
         except ImgkitError as error:
             raise StoreError(
-                f"{self.home} is no local repository that can be read: {error}", path=path
+                f"{self.home} is no local repository that can be read: {error}. If {path} is "
+                "damaged, put it aside, and pull again: no blob that is there is fetched.",
+                path=path,
             ) from None
         assert isinstance(index, Index)
         return index
@@ -190,7 +208,9 @@ class Layout:
             index = self._index()
             entries = list(index.manifests)
             yield entries
-            self.write(self.home / "index.json", Index.make(entries, index.annotations).raw)
+            notes = {key: text for key, text in index.annotations.items() if key != SEAL}
+            notes[SEAL] = str(Index.make(entries, notes).digest)
+            self.write(self.home / "index.json", Index.make(entries, notes).raw)
 
     def _refuse_read_only(self) -> None:
         if self.read_only:

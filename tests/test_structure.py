@@ -38,7 +38,7 @@ MAP: Final = (
     ("draft",),
     ("inventory",),
     ("container",),
-    ("removal",),
+    ("audit", "removal"),
     ("build", "sharing", "stepper"),
     ("client", "rebuild", "server"),
     ("figure", "location", "samples"),

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from imgkit.audit import Audit
 from imgkit.commands.bench import FAILED, Bench
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.errors import ImgkitError
@@ -33,6 +34,10 @@ def _unpack(bench: Bench, options: Options) -> int:
 
 
 def _verify(bench: Bench, options: Options) -> int:
+    if options.on("all") == bool(options.words):
+        raise ImgkitError("verify takes the name of an image, or --all")
+    if options.on("all"):
+        return _verify_all(bench)
     image = bench.store.image(options.words[0])
     broken = verify(image)
     for line in broken:
@@ -43,6 +48,18 @@ def _verify(bench: Bench, options: Options) -> int:
         bench.say(f"Note: {note}")
     said = f"{options.words[0]} is sound: manifest, config and {len(image.layers)} layers checked"
     bench.say(f"{said}, byte by byte")
+    return 0
+
+
+def _verify_all(bench: Bench) -> int:
+    audit = Audit.of(bench.store)
+    for line in audit.broken:
+        bench.say(line)
+    for line in audit.notes:
+        bench.say(f"Note: {line}")
+    if audit.broken:
+        return FAILED
+    bench.say(f"{audit.images} images and {audit.containers} containers are sound, byte by byte")
     return 0
 
 
@@ -118,5 +135,11 @@ VERBS: Final = {
         least=2,
         most=2,
     ),
-    "verify": Verb("Check every byte of an image", "IMAGE", _verify, least=1, most=1),
+    "verify": Verb(
+        "Check every byte of an image",
+        "IMAGE | --all",
+        _verify,
+        (Flag("all", "Every image and container, and what was left behind"),),
+        most=1,
+    ),
 }
