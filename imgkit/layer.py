@@ -26,7 +26,8 @@ from imgkit.digest import CHUNK, Digest, Readable, VerifyingReader, digest_of_st
 from imgkit.errors import InvalidLayer, LimitExceeded, NotFound
 from imgkit.manifest import Descriptor
 from imgkit.tar import Content
-from imgkit.tar.compression import LIMITS, Limits, decompress
+from imgkit.tar.ahead import ahead
+from imgkit.tar.compression import LIMITS, Limits, Plain, decompress
 from imgkit.tar.entry import Entry, Kind, normal, refuse
 
 WHITEOUT_PREFIX: Final = ".wh."
@@ -64,6 +65,7 @@ class Layer:
         self._limits = limits
         self._strict = strict
         self._reading = Lock()
+        self._is_plain = False
         self.descriptor = descriptor
         self.diff_id = diff_id
 
@@ -164,14 +166,21 @@ class Layer:
         weakref.finalize(self, file.close)
         try:
             with self._tar() as stream:
-                for chunk in self._checked(stream):
+                checked = self._checked(stream)
+                while chunk := checked.read(CHUNK):
                     file.write(chunk)
         except OSError:  # the disk is full: each file is read from the blob then
             return None
         return cast("BinaryIO", file)
 
-    def _checked(self, stream: Readable) -> VerifyingReader:
-        """The uncompressed tar as a reader that ends well only if it has the DiffID."""
+    def _checked(self, stream: Readable) -> Readable:
+        """The uncompressed tar as a reader that ends well only if it has the DiffID.
+
+        Once it had, the blob's own digest, checked with each reading, says that it still has; and
+        the digest of a blob that is not compressed is its DiffID.
+        """
+        if "_index" in self.__dict__ or (self._is_plain and self.digest == self.diff_id):
+            return stream
         what = f"the uncompressed tar of layer {self.digest.short} (its DiffID)"
         return VerifyingReader(stream, self.diff_id, what=what)
 
@@ -190,7 +199,10 @@ class Layer:
     def _tar(self) -> Iterator[Readable]:
         with self._open() as blob:
             try:
-                yield decompress(blob, self._limits)
+                unpacked = decompress(blob, self._limits)
+                self._is_plain = isinstance(unpacked, Plain)
+                with ahead(unpacked) as stream:
+                    yield stream
             except InvalidLayer:
                 # A blob that was damaged in the store gives nonsense; its digest says why.
                 while blob.read(CHUNK):

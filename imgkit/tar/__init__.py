@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from imgkit.digest import CHUNK, Readable
 from imgkit.errors import InvalidLayer
 from imgkit.tar import header
+from imgkit.tar.ahead import PIECE
 from imgkit.tar.compression import LIMITS, Limits, decompress
 from imgkit.tar.entry import Entry, Kind, exceeded, normal, refuse
 from imgkit.tar.header import BLOCK, INT63, ZEROS, Header
@@ -174,7 +175,7 @@ class _Source:
 
     def _fill(self) -> bool:
         self._base += len(self._buffer)
-        self._buffer, self._at = self._stream.read(CHUNK), 0
+        self._buffer, self._at = self._stream.read(PIECE), 0
         return bool(self._buffer)
 
 

@@ -63,7 +63,7 @@ WINDOW_LOG: Final = 27
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE: Final = b"\x2a\x4d\x18"
-_INPUT: Final = CHUNK // 4
+_INPUT: Final = CHUNK
 _DAMAGED: Final = (zlib.error, _zlib.error, *((_zstd.ZstdError,) if _zstd else ()))
 
 
@@ -94,7 +94,7 @@ def decompress(stream: Readable, limits: Limits = LIMITS) -> Readable:
         if _zstd is None:
             raise _no_zstd()
         return _Members(stream, head, "zstd", _frame, limits)
-    return _Plain(stream, head)
+    return Plain(stream, head)
 
 
 def form(head: bytes) -> str:
@@ -110,7 +110,7 @@ def _is_zstd(head: bytes) -> bool:
     return head.startswith(_ZSTD) or (head[1:4] == _SKIPPABLE and head[0] >> 4 == 5)
 
 
-class _Plain:
+class Plain:
     """A stream that was not compressed, with its first bytes put back."""
 
     def __init__(self, stream: Readable, head: bytes) -> None:
