@@ -84,7 +84,7 @@ MEANINGS: Final = [
     ("/v2/x/manifests/old", 200, None, "200: what was asked for"),
     ("/v2/x/manifests/none", 404, 50, "404: refused"),
     ("/v2/x/blobs/sha256:0", 307, None, "307: it is kept elsewhere"),
-    ("/v2/x/manifests/latest", 429, None, "429: refused"),
+    ("/v2/x/manifests/latest", 429, None, "429: asked too often, come back later"),
 ]
 
 
