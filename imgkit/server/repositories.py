@@ -19,6 +19,7 @@ from typing import Any, Final
 from imgkit import document
 from imgkit.digest import Digest
 from imgkit.errors import InvalidManifest, NotFound, VerificationError
+from imgkit.layout import Layout
 from imgkit.manifest import Descriptor, Index, Manifest
 from imgkit.reference import Reference
 from imgkit.store import Store
@@ -66,7 +67,7 @@ class Repositories:
 
     def tag(self, name: Reference, descriptor: Descriptor) -> None:
         """Afterwards the tag points here."""
-        self.stores[0].name(name, descriptor, None)
+        Layout.name(self.stores[0], name, descriptor, None)  # any store may have its blobs
 
     def untag(self, name: Reference) -> None:
         """Afterwards the tag points nowhere; raises `NotFound` for one of another store."""
