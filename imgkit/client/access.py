@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import Final, NoReturn
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import requests
 
@@ -103,7 +103,9 @@ class Access:
             except Unreachable:
                 body = b""
         who = "without a login"
-        if answer.status_code in (401, 403) and self.login:
+        if what != "token" and origins.origin(answer.url) != origins.origin(self._base):
+            who = f"{urlsplit(answer.url).netloc} without a login, because we were sent there"
+        elif answer.status_code in (401, 403) and self.login:
             who = f"as {self.login.user!r}" if self.login.user else "with an identity token"
         refuse(answer, body, self._name, what, doing, who)
 
