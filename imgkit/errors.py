@@ -39,10 +39,13 @@ from imgkit.printable import shown
 
 
 class ImgkitError(Exception):
-    """Base of all errors of this package; keyword arguments become attributes."""
+    """Base of all errors of this package; keyword arguments become attributes.
+
+    What others wrote may stand in the message: there it steers no terminal.
+    """
 
     def __init__(self, message: str, **facts: Any) -> None:
-        super().__init__(message)
+        super().__init__(shown(message))
         self.facts = facts
 
     def __getattr__(self, name: str) -> Any:
@@ -53,7 +56,7 @@ class ImgkitError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """In a notebook an error is its sentence: the way to it would say nothing to a learner."""
-        return [f"{type(self).__name__}: {shown(str(self))}"]
+        return [f"{type(self).__name__}: {self}"]
 
 
 class InvalidReference(ImgkitError):
