@@ -19,7 +19,7 @@ PYTEST := $(PY) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg
 TESTS := tests imgkit $(wildcard notebooks)
 
 .DELETE_ON_ERROR:
-.PHONY: help lab test notebooks lint bench nightly oracle claims transcripts lock clean
+.PHONY: help lab test notebooks print lint bench nightly oracle claims transcripts lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name does; do \
@@ -33,6 +33,9 @@ test: $(VENV)/.all ## run every test, the notebooks too
 
 notebooks: $(VENV)/.all ## run every notebook again and store its outputs
 	@$(PY) tests/run_notebooks.py
+
+print: $(VENV)/.lab ## export the notebooks for paper, into build/print
+	@$(PY) .ci/print.py
 
 lint: $(VENV)/.all ## check layout, style and types
 	@$(PY) -m ruff format --check --quiet . || { echo "Run: $(PY) -m ruff format ."; exit 1; }
