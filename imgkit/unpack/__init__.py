@@ -25,6 +25,11 @@ from imgkit.overlay.lowers import Lower, lowers
 from imgkit.overlay.tree import Node
 from imgkit.unpack.extract import PRIVATE, Extraction, Options, Report
 
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["Report", "unpack", "unpack_layers"]
 
 Written = TypeVar("Written")
@@ -135,8 +140,11 @@ def _is_new(place: Path) -> bool:
 
 
 def _beside(place: Path, write: Callable[[str], Written]) -> Written:
-    """Write to a private directory beside `place`, which then takes its name."""
-    private = tempfile.mkdtemp(prefix=f".{place.name[:64]}.", dir=place.parent)
+    """Write to a private directory beside `place`, which then takes its name.
+
+    The directories of those who were killed while they wrote there are removed first.
+    """
+    private, lock = _private(place)
     try:
         written = write(private)
         os.rename(private, place)
@@ -146,7 +154,38 @@ def _beside(place: Path, write: Callable[[str], Written]) -> Written:
         if not (isinstance(error, OSError) and error.errno in (errno.EBUSY, errno.EXDEV)):
             raise
         return _inside(place, write)
+    finally:
+        os.close(lock)
     return written
+
+
+def _private(place: Path) -> tuple[str, int]:
+    """A new directory, and its lock, which ends with the process; unlocked ones are removed."""
+    prefix = f".{place.name[:64]}.imgkit-"
+    for name in os.listdir(place.parent) if fcntl else ():
+        if name.startswith(prefix):
+            _sweep(place.parent / name)
+    while True:
+        private = tempfile.mkdtemp(prefix=prefix, dir=place.parent)
+        with suppress(FileNotFoundError):  # somebody beside us removed it before it was locked
+            lock = os.open(private, os.O_RDONLY)
+            if fcntl:
+                with suppress(OSError):  # a filesystem without locks, where nothing is removed
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.isdir(private):
+                return private, lock
+            os.close(lock)
+
+
+def _sweep(private: Path) -> None:
+    """Afterwards the directory is gone, unless somebody works there."""
+    with suppress(OSError):
+        lock = os.open(private, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(os.fspath(private))
+        finally:
+            os.close(lock)
 
 
 def _inside(place: Path, write: Callable[[str], Written]) -> Written:
