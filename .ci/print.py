@@ -27,7 +27,8 @@ img { max-width: 100%; }
 .jp-Notebook { max-width: 900px; margin: auto; }
 pre { white-space: pre-wrap !important; overflow-wrap: anywhere; }
 td, th { text-align: left !important; }
-td, th, td code { overflow-wrap: anywhere; white-space: normal !important; }
+td, th, td code { overflow-wrap: break-word; white-space: normal !important; }
+td code { overflow-wrap: anywhere; }
 img, tr { break-inside: avoid; }
 h1, h2, h3, h4 { break-after: avoid; }
 @page { size: A4; margin: 16mm 14mm; }
