@@ -7,7 +7,6 @@ a `pace`, each blob is read in small pieces with a pause after each, so that eye
 from __future__ import annotations
 
 import io
-import math
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from imgkit.client import Client, Exchange
-from imgkit.client.patience import duration
+from imgkit.client.patience import waiting
 from imgkit.conversation import brief, meaning, short
 from imgkit.digest import Readable, VerifyingReader
 from imgkit.errors import ImgkitError, VerificationError
@@ -162,24 +161,20 @@ class Pull:
     @contextmanager
     def _listening(self) -> Iterator[None]:
         """Every exchange and every pause of the client is told to us, too."""
-        before = self.client.on_exchange, self.client.on_wait
 
         def listen(exchange: Exchange) -> None:
-            before[0](exchange)
             self.requests.append(exchange)
             self.waiting = ""
             self.on_change()
 
         def wait(seconds: float, why: str) -> None:
-            before[1](seconds, why)
-            self.waiting = f"Waiting {duration(math.ceil(seconds))}: {why}"
+            self.waiting = waiting(seconds, why)
             self.on_change()
 
-        self.client.on_exchange, self.client.on_wait = listen, wait
         try:
-            yield
+            with self.client.listening(listen, wait):
+                yield
         finally:
-            self.client.on_exchange, self.client.on_wait = before
             self.waiting = ""
 
     def progress(self, progress: Progress) -> None:

@@ -13,6 +13,7 @@ and one that counts requests says how many it allows (Docker Hub: 100 pulls in s
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -120,6 +121,15 @@ class Quota:
 def _count(header: str | None) -> tuple[int | None, int | None]:
     found = re.fullmatch(r"\s*([0-9]{1,12})\s*(?:;\s*w=([0-9]{1,9}).*)?", header or "")
     return (int(found[1]), int(found[2]) if found[2] else None) if found else (None, None)
+
+
+def waiting(seconds: float, why: str) -> str:
+    """The line about a pause that has so many seconds left.
+
+    >>> waiting(6.5, "docker.io asks us to wait (429)")
+    'Waiting 7 seconds: docker.io asks us to wait (429)'
+    """
+    return f"Waiting {duration(math.ceil(seconds))}: {why}"
 
 
 def duration(seconds: float) -> str:

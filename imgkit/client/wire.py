@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from typing import Final
+from typing import Final, ParamSpec
 
 import requests
 import urllib3
@@ -29,6 +30,8 @@ REDIRECTS: Final = 5
 
 Data = bytes | Iterable[bytes] | None
 """The body of a request: all of it, or in chunks."""
+
+_P = ParamSpec("_P")
 
 _MOVED: Final = (301, 302, 303, 307, 308)
 _AGENT: Final = f"imgkit/{__version__}"
@@ -71,6 +74,21 @@ class Wire:
         if session is None:
             self.session.mount("https://", HTTPAdapter(pool_maxsize=16))
             self.session.mount("http://", HTTPAdapter(pool_maxsize=16))
+
+    @contextmanager
+    def listening(
+        self,
+        on_exchange: Callable[[Exchange], None] = lambda exchange: None,
+        on_wait: Callable[[float, str], None] = lambda seconds, why: None,
+    ) -> Iterator[None]:
+        """Inside the block these are told, too, what those of the connection are told."""
+        before = self.on_exchange, self.on_wait
+        self.on_exchange = _both(before[0], on_exchange)
+        self.on_wait = _both(before[1], on_wait)
+        try:
+            yield
+        finally:
+            self.on_exchange, self.on_wait = before
 
     def send(
         self,
@@ -172,6 +190,14 @@ class Wire:
         size = int(length) if length.isdecimal() else None
         self.on_exchange(Exchange(method, url, answer.status_code, size))
         return answer
+
+
+def _both(first: Callable[_P, None], second: Callable[_P, None]) -> Callable[_P, None]:
+    def tell(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        first(*args, **kwargs)
+        second(*args, **kwargs)
+
+    return tell
 
 
 def _authorities() -> str | bool:

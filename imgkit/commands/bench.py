@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,8 +14,9 @@ from typing import BinaryIO, Final, Self
 
 import platformdirs
 
-from imgkit.client import Client
+from imgkit.client import Client, Repository
 from imgkit.client.credentials import Credentials
+from imgkit.client.patience import waiting
 from imgkit.container.containers import Containers
 from imgkit.container.terminal import Terminal
 from imgkit.errors import ImgkitError, InvalidReference
@@ -61,6 +62,20 @@ def misnamed(error: InvalidReference) -> str:
 
 def silent(_: str) -> None:
     """Say nothing."""
+
+
+@dataclass
+class Waits:
+    """Says how long a registry is waited for, once when a pause begins."""
+
+    warn: Callable[[str], None]
+    left: float = 0.0
+
+    def __call__(self, seconds: float, why: str) -> None:
+        """A pause has so many seconds left."""
+        if seconds > self.left:
+            self.warn(f"imgkit: {waiting(seconds, why)}")
+        self.left = seconds if seconds > 1 else 0.0
 
 
 @dataclass
@@ -128,9 +143,20 @@ class Bench:
         self.live, mirror = True, self.mirror or None
         self.client = lambda: Client(mirror=mirror, credentials=Credentials.of_user())
 
-    def source(self, name: Reference) -> AbstractContextManager[Source]:
-        """The repository to pull that name from, for as long as a block lasts."""
-        return self.watch(name) if self.watch else nullcontext(self.client().repository(name))
+    @contextmanager
+    def remote(
+        self, name: Reference, on_wait: Callable[[float, str], None] | None = None
+    ) -> Iterator[Repository]:
+        """The remote repository of that name; its pauses inside the block are told, or said."""
+        repository = self.client().repository(name)
+        with repository.client.listening(on_wait=on_wait or Waits(self.warn)):
+            yield repository
+
+    def source(
+        self, name: Reference, on_wait: Callable[[float, str], None] | None = None
+    ) -> AbstractContextManager[Source]:
+        """What to pull that name from, for as long as a block lasts."""
+        return self.watch(name) if self.watch else self.remote(name, on_wait)
 
     @cached_property
     def store(self) -> Store:

@@ -124,13 +124,11 @@ def _copied(
     bench: Bench, name: Reference, platform: Platform | None, say: Callable[[str], None]
 ) -> Copied:
     """Afterwards the image is here, under its name and under its digest."""
-    screen = Screen(bench, say)
-    with bench.source(name) as source:
+    screen, called = Screen(bench, say), name.tag or name.canonical
+    with bench.source(name, screen.pause) as source:
         try:
             done = copy(
-                _Said(
-                    source, lambda: say(f"{name.tag or name.canonical}: Pulling from {name.path}")
-                ),
+                _Said(source, lambda: screen.above(f"{called}: Pulling from {name.path}")),
                 bench.store,
                 name,
                 platform=platform or bench.platform,
@@ -164,9 +162,10 @@ class _Said:
 
 def _pull_all(bench: Bench, written: Reference, platform: Platform | None, *, quiet: bool) -> int:
     say = silent if quiet else bench.say
-    repository = bench.client().repository(written)
     new = False
-    for tag in sorted(repository.tags()):
+    with bench.remote(written) as repository:
+        tags = sorted(repository.tags())
+    for tag in tags:
         name = written.with_tag(tag)
         before = bench.store.find(name)
         try:

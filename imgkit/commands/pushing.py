@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from imgkit.client import Client, Exchange
+from imgkit.client import Exchange
 from imgkit.commands.bench import Bench, Refused, daemon, silent
 from imgkit.commands.names import found, named, repository_of, wrong
 from imgkit.commands.verb import Flag, Options, Verb
@@ -74,13 +73,20 @@ def _pushed(bench: Bench, name: Reference, say: Callable[[str], None]) -> None:
     record = bench.store.find(name)
     assert record
     image = bench.store.open_image(record)
-    target = bench.client().repository(name)
-    target.siblings = tuple(_siblings(bench, name, image))
+    siblings = tuple(_siblings(bench, name, image))
     layers = list({layer.diff_id: layer for layer in image.layers}.values())[::-1]
     if not bench.terminal:
         for layer in layers:
             say(f"{layer.diff_id.short}: Preparing")
-    with _mounts(target.client) as mounted:
+    mounted: dict[str, str] = {}
+
+    def listen(exchange: Exchange) -> None:
+        query = parse_qs(urlsplit(exchange.url).query)
+        if exchange.status == 201 and "mount" in query:
+            mounted[query["mount"][0]] = query["from"][0]
+
+    with bench.remote(name) as target, target.client.listening(listen):
+        target.siblings = siblings
         done = copy(bench.store, target, name, jobs=bench.jobs, on_progress=bench.on_progress)
     there = {blob.digest for blob in done.existing}
     for layer in layers:
@@ -91,24 +97,6 @@ def _pushed(bench: Bench, name: Reference, say: Callable[[str], None]) -> None:
     digest = Reference(name.domain, name.path).with_digest(done.manifest.digest)
     bench.store.name(digest, done.manifest, None)
     say(f"{name.tag}: digest: {done.manifest.digest} size: {done.manifest.size}")
-
-
-@contextmanager
-def _mounts(client: Client) -> Iterator[dict[str, str]]:
-    """The blobs that the registry took from another of its repositories, and from which."""
-    before, mounted = client.on_exchange, dict[str, str]()
-
-    def listen(exchange: Exchange) -> None:
-        before(exchange)
-        query = parse_qs(urlsplit(exchange.url).query)
-        if exchange.status == 201 and "mount" in query:
-            mounted[query["mount"][0]] = query["from"][0]
-
-    client.on_exchange = listen
-    try:
-        yield mounted
-    finally:
-        client.on_exchange = before
 
 
 def _siblings(bench: Bench, name: Reference, image: Image) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from imgkit import units
-from imgkit.commands.bench import Bench
+from imgkit.client.patience import waiting
+from imgkit.commands.bench import Bench, Waits
 from imgkit.digest import Digest
 from imgkit.image import COMPLETE, DOWNLOADING, EXISTS, WAITING, Progress
 from imgkit.manifest import CONFIG_TYPES, LAYER_TYPES
@@ -27,6 +29,23 @@ class Screen:
     say: Callable[[str], None]
     rows: dict[Digest, str] = field(default_factory=dict)
     known: bool = False
+    waits: Waits = field(init=False)
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.waits = Waits(self.bench.warn)
+
+    def above(self, line: str) -> None:
+        """Say a line that stays, before those that change."""
+        self._draw([])
+        self.say(line)
+
+    def pause(self, seconds: float, why: str) -> None:
+        """A registry is waited for: the last line counts the seconds, or one says so."""
+        if self.bench.redraw:
+            self._draw([*self._lines(), waiting(seconds, why)])
+        else:
+            self.waits(seconds, why)
 
     def progress(self, progress: Progress) -> None:
         """One thing has happened to one blob."""
@@ -42,16 +61,20 @@ class Screen:
         self.rows[blob.digest] = said
         if progress.kind == DOWNLOADING:
             self.rows[blob.digest] = _bar(progress.done, blob.size)
-        if self.bench.redraw and progress.kind != WAITING:
-            self.bench.redraw(self._lines())
+        if progress.kind != WAITING:
+            self._draw(self._lines())
 
     def end(self) -> None:
         """Afterwards the last state of each line stands there."""
-        if self.bench.redraw:
-            self.bench.redraw([])
+        self._draw([])
         if self.bench.terminal:
             for line in self._lines():
                 self.say(line)
+
+    def _draw(self, lines: list[str]) -> None:
+        if self.bench.redraw:
+            with self.turn:  # several layers come at a time
+                self.bench.redraw(lines)
 
     def _lines(self) -> list[str]:
         return [f"{digest.short}: {said}" for digest, said in self.rows.items()]
