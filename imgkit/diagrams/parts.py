@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from imgkit.conversation import short
 from imgkit.figure import Figure
 from imgkit.image import Image, read_document
 from imgkit.legend import Drawing, bold, faint, mono, place
 from imgkit.manifest import Descriptor, Index, Manifest
 from imgkit.units import size
+
+_MOST: Final = 34
+"""Characters of a platform for which there is room."""
 
 
 def image_parts(image: Image) -> Figure:
@@ -74,9 +79,9 @@ def _platforms(image: Image) -> list[str]:
     assert isinstance(found, Index)
     attestations = sum(entry.is_attestation for entry in found.manifests)
     lines = [
-        bold(f"{entry.platform} (chosen)")
+        bold(f"{str(entry.platform)[:_MOST]} (chosen)")
         if entry.digest == image.digest
-        else faint(str(entry.platform))
+        else faint(str(entry.platform)[:_MOST])
         for entry in found.manifests
         if not entry.is_attestation
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from imgkit.conversation import short
 from imgkit.digest import Digest
 from imgkit.figure import Figure
@@ -11,6 +13,8 @@ from imgkit.selection import CHOSEN, NO_IMAGE, Candidate, Selection, harmless
 from imgkit.units import size
 
 _STEP = 40.0
+_MOST: Final = 30
+"""Characters of a platform for which there is room."""
 
 
 def platforms(selection: Selection) -> Figure:
@@ -62,8 +66,8 @@ def _manifest(drawing: Drawing, candidate: Candidate, y: float) -> None:
     look = {} if candidate.state == CHOSEN else _PALE
     found = candidate.descriptor.platform
     version = harmless((found.os_version if found else None) or "")
-    lines = [bold(harmless(str(found))), mono(short(candidate.descriptor.digest), 12)]
-    lines += [faint(version)] * bool(version)
+    lines = [bold(harmless(str(found))[:_MOST]), mono(short(candidate.descriptor.digest), 12)]
+    lines += [faint(version[:_MOST])] * bool(version)
     height = 48 + 16 * bool(version)
     drawing.thing(node, "manifest", *lines, **place(345, y, 176, height) | look)
     drawing.arrow("index:e", f"{node}:w")

@@ -43,6 +43,7 @@ PLATFORMS: Final = (
 
 _LOOK: Final = f"""<style>
 .imgkit-pick td:first-child {{ border-left: 3px solid transparent; padding-left: 8px; }}
+.imgkit-pick td {{ white-space: normal; overflow-wrap: anywhere; }}
 .imgkit-pick td.image {{ border-left-color: {LEGEND["manifest"].colour}; }}
 .imgkit-pick td.layer {{ border-left-color: {LEGEND["layer"].colour}; }}
 .imgkit-pick .chosen {{ font-weight: 600; background: var(--jp-layout-color2, #f2f3f5); }}
