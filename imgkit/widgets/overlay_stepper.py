@@ -14,13 +14,19 @@ from imgkit.printable import shown
 from imgkit.stepper import GONE, OPERATIONS, Stepper, Taken
 from imgkit.widgets.style import CSS, safe, told
 
+
+def _stripe(colour: str, dash: str = "100%") -> str:
+    """A stripe that is no border: borders that meet break the lines between rows."""
+    return f"repeating-linear-gradient({colour} 0 {dash}, transparent {dash} 8px)"
+
+
 LOOK: Final = f"""<style>
 .imgkit-trees {{ overflow-x: auto; margin: 4px 0; }}
-.imgkit-trees td, .imgkit-trees th {{ padding: 2px 12px 2px 8px !important;
-  border-left: 3px solid transparent; }}
-.imgkit-trees .upper {{ border-left-color: {LEGEND["upper layer"].colour}; }}
-.imgkit-trees .layer {{ border-left-color: {LEGEND["layer"].colour}; }}
-.imgkit-trees .whiteout {{ border-left: 3px dashed {LEGEND["whiteout"].colour}; }}
+.imgkit-trees td, .imgkit-trees th {{ padding: 2px 12px 2px 8px !important; }}
+.imgkit-trees td {{ background: left / 3px 100% no-repeat; }}
+.imgkit-trees .upper {{ background-image: {_stripe(LEGEND["upper layer"].colour)}; }}
+.imgkit-trees .layer {{ background-image: {_stripe(LEGEND["layer"].colour)}; }}
+.imgkit-trees .whiteout {{ background-image: {_stripe(LEGEND["whiteout"].colour, "5px")}; }}
 .imgkit-trees .merged {{ font-weight: 600; }}
 .imgkit-trees .gone {{ font-weight: 400; font-style: italic; }}
 </style>"""

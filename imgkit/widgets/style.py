@@ -8,7 +8,14 @@ from typing import Final
 from imgkit.legend import LEGEND
 from imgkit.printable import shown
 
+# That of ipywidgets is black, also in the dark.
+_ARROW: Final = (
+    "url(\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E"
+    "%3Cpath fill='%23e0e0e0' d='M5.2 5.9 9 9.7l3.8-3.8 1.2 1.2-5 5-5-5z'/%3E%3C/svg%3E\")"
+)
+
 CSS: Final = f"""<style>
+[data-jp-theme-light="false"] .jupyter-widgets {{ --jp-widgets-dropdown-arrow: {_ARROW}; }}
 .imgkit {{ color: var(--jp-content-font-color1, #1b1f23); line-height: 1.45;
   max-width: 860px; }}
 .imgkit table {{ border-collapse: collapse; width: 100%; font-size: 13px; }}
@@ -16,9 +23,11 @@ CSS: Final = f"""<style>
   border-bottom: 1px solid var(--jp-border-color1, #c8ccd0); }}
 .imgkit td {{ padding: 3px 10px 3px 0; vertical-align: middle; white-space: nowrap;
   border-bottom: 1px solid var(--jp-border-color2, #e1e4e8); }}
+.imgkit tbody th {{ border-color: var(--jp-border-color2, #e1e4e8); }}
 .imgkit .size {{ text-align: right; }}
 .imgkit code, .imgkit pre {{ font-family: var(--jp-code-font-family, monospace); font-size: 12px;
   background: none; color: inherit; }}
+.imgkit code {{ overflow-wrap: anywhere; }}
 .imgkit pre {{ margin: 4px 0; padding: 8px 10px; max-height: 240px; overflow: auto;
   border-radius: 4px; background: var(--jp-layout-color2, #f2f3f5); }}
 .imgkit .scroll {{ max-height: 330px; overflow: auto; }}
