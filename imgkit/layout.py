@@ -152,13 +152,17 @@ class Layout:
         return 0
 
     def _create(self) -> None:
-        """Afterwards there is an empty layout; or the one that another process made meanwhile."""
+        """Afterwards there is an empty layout; or the one that another process made meanwhile.
+
+        A directory that has to be made is its owner's alone, as Docker's is root's.
+        """
         if self.read_only or not self._is_new():
             raise StoreError(
                 f"{self.home} is no local repository: it has no oci-layout file and is not "
                 "empty. Name another directory (--home, or IMGKIT_HOME).",
                 path=self.home,
             )
+        self.home.mkdir(0o700, parents=True, exist_ok=True)
         (self.home / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
         with self.locked():
             if not (self.home / "index.json").exists():
