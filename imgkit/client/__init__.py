@@ -13,23 +13,22 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection
 from threading import Event
-from typing import Any, Final
-from urllib.parse import parse_qs, urlencode, urlsplit
+from typing import Final
 
 import requests
 
 from imgkit import document
 from imgkit.client import origins, tls
-from imgkit.client.access import Access
 from imgkit.client.credentials import Credentials, Login
-from imgkit.client.download import Download, read_all
+from imgkit.client.download import Download
+from imgkit.client.endpoint import Endpoint
 from imgkit.client.patience import Patience
-from imgkit.client.upload import Sending, Upload
+from imgkit.client.upload import Upload
 from imgkit.client.wire import Exchange, Wire
 from imgkit.digest import Digest, Readable, VerifyingReader
-from imgkit.errors import LimitExceeded, NotFound, RegistryError, Unreachable
+from imgkit.errors import LimitExceeded, NotFound
 from imgkit.manifest import (
     INDEX_LIMIT,
     INDEX_TYPES,
@@ -42,9 +41,6 @@ from imgkit.manifest import (
 from imgkit.reference import Reference
 
 __all__ = ["Client", "Exchange", "Repository", "asks_itself"]
-
-PAGES: Final = 500
-"""Pages that a list of tags or referrers may have."""
 
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DOCUMENT_TYPES: Final = (*INDEX_TYPES, *MANIFEST_TYPES)
@@ -98,35 +94,30 @@ class Client(Wire):
         return f"{'https' if self._tls.get(host) else 'http'}://{host}"
 
 
-class Repository:
+class Repository(Endpoint):
     """One repository of one registry: a `Source`, and a `Target` where we may write.
 
     `siblings` are other repositories of the same registry, whose blobs need not be sent again.
     """
 
     def __init__(self, client: Client, reference: Reference) -> None:
+        domain, path = reference.registry, reference.path
+        mirror = None if asks_itself(domain) else client.mirror
+        base = client.address(reference) if mirror is None else mirror.rstrip("/")
+
+        def login() -> Login | None:  # which is no business of a mirror
+            return client.credentials.find(domain, path) if mirror is None else None
+
+        super().__init__(client, reference, base, login, mirrored=mirror is not None)
         self.client = client
-        self.domain = reference.registry
-        self.path = reference.path
         self.siblings: tuple[str, ...] = ()
-        mirror = None if asks_itself(self.domain) else client.mirror
-        self._mirrored = mirror is not None
-        self.base = mirror.rstrip("/") if mirror is not None else client.address(reference)
-        self.access = Access(client, self.base, f"{self.domain}/{self.path}", self._login)
         self._documents: dict[Digest, bytes] = {}
         self._tagged: tuple[str, Digest] | None = None
-
-    def __repr__(self) -> str:
-        return f"<Repository {self.domain}/{self.path} at {self.base}>"
-
-    def _login(self) -> Login | None:
-        """What the credentials hold for this repository; it is no business of a mirror."""
-        return None if self._mirrored else self.client.credentials.find(self.domain, self.path)
 
     def resolve(self, reference: Reference) -> Descriptor:
         """The manifest or index of that tag or digest, fetched and, for a digest, checked."""
         target = reference.with_default_tag().target
-        answer, raw = self._fetch(f"manifests/{target}", ", ".join(_DOCUMENT_TYPES))
+        answer, raw = self.fetch(f"manifests/{target}", ", ".join(_DOCUMENT_TYPES))
         digest = Digest.of(raw, reference.digest.algorithm if reference.digest else "sha256")
         if reference.digest:
             VerifyingReader(io.BytesIO(raw), reference.digest, None, "manifest").read()
@@ -152,7 +143,7 @@ class Repository:
             path, accept = f"blobs/{descriptor.digest}", "*/*"
         stopped = Event()
         download = Download(
-            lambda span: self._get(path, accept, span, stopped),
+            lambda span: self.get(path, accept, span, stopped),
             descriptor.size,
             self.domain,
             self.client.patience,
@@ -164,7 +155,7 @@ class Repository:
     def tags(self) -> list[str]:
         """All tags of this repository, in the order of the registry, page after page."""
         found: dict[str, None] = {}
-        for page in self._pages("tags/list", "list of tags"):
+        for page in self.pages("tags/list", "list of tags"):
             if page.get("tags") is not None:  # some registries say null for none
                 found |= dict.fromkeys(document.strings(page, "tags"))
         strange = [tag for tag in found if not _TAG.fullmatch(tag)]
@@ -179,10 +170,10 @@ class Repository:
         """
         what, query = f"referrers/{digest}", {"artifactType": artifact_type or ""}
         try:
-            pages = list(self._pages(what, "list of referrers", **(query if artifact_type else {})))
+            pages = list(self.pages(what, "list of referrers", **(query if artifact_type else {})))
         except NotFound:
             try:
-                _, raw = self._fetch(f"manifests/{digest.algorithm}-{digest.hex[:64]}", OCI_INDEX)
+                _, raw = self.fetch(f"manifests/{digest.algorithm}-{digest.hex[:64]}", OCI_INDEX)
             except NotFound:
                 return []
             pages = [document.load(raw, "list of referrers")]
@@ -264,118 +255,6 @@ class Repository:
         )
         answer.close()
         self._documents[descriptor.digest] = raw
-
-    # -- asking -----------------------------------------------------------------------------
-
-    def url(self, what: str, **query: str) -> str:
-        """The address of /v2/<name>/<what>; a mirror is told which registry was meant."""
-        query |= {"ns": self.domain} if self._mirrored else {}
-        return f"{self.base}/v2/{self.path}/{what}{f'?{urlencode(query)}' if query else ''}"
-
-    def call(
-        self,
-        what: str,
-        *,
-        url: str | None = None,
-        method: str = "GET",
-        headers: Mapping[str, str] | None = None,
-        data: bytes | Sending | None = None,
-        good: Sequence[int] = (200,),
-        doing: str = "read",
-        again: bool = False,
-        stopped: Event | None = None,
-    ) -> requests.Response:
-        """A good answer about `what`; after a refusal, a new token is tried.
-
-        Raises what any other answer means: that we may not be `doing` this, say.
-        """
-        url = url or self.url(what)
-        for _ in range(3):  # as it is, with a new token, with a wider one
-            home = origins.origin(url) == origins.origin(self.base)
-            word = self.access.header() if home else None
-            answer = self.client.send(
-                url,
-                word,
-                method=method,
-                headers=headers,
-                data=data,
-                again=again,
-                stopped=stopped,
-            )
-            if answer.status_code not in (401, 403) or not self.access.learn(answer, word):
-                break
-            if isinstance(data, Sending):
-                break  # a stream cannot be sent twice
-            answer.close()
-        if answer.status_code not in good:
-            self.access.refuse(answer, what, doing)
-        self._refuse_encoded(answer, what)
-        return answer
-
-    def _refuse_encoded(self, answer: requests.Response, what: str) -> None:
-        encoding = answer.headers.get("Content-Encoding", "identity")
-        if encoding not in ("identity", ""):
-            answer.close()
-            raise RegistryError(
-                f"{self.domain} sent {what} encoded once more ({encoding}), so its digest cannot "
-                "be checked",
-                status=answer.status_code,
-                code=None,
-                url=answer.url,
-            )
-
-    def _get(self, what: str, accept: str, span: str | None, stopped: Event) -> requests.Response:
-        """The answer to GET /v2/<name>/<what>; with a span of bytes, it may be a 206."""
-        more, good = ({"Range": span}, (200, 206)) if span else ({}, (200,))
-        return self.call(what, headers={"Accept": accept} | more, good=good, stopped=stopped)
-
-    def _fetch(
-        self, what: str, accept: str = "*/*", url: str | None = None
-    ) -> tuple[requests.Response, bytes]:
-        """The answer to GET /v2/<name>/<what> and its whole body, a document."""
-        patience, again = self.client.patience, 0
-        until = patience.clock() + patience.whole
-        while True:
-            again += 1
-            answer = self.call(what, url=url, headers={"Accept": accept})
-            try:
-                return answer, read_all(answer, self.domain, patience, document.LIMIT, what)
-            except Unreachable:
-                if again >= patience.tries or patience.clock() >= until:
-                    raise
-                why = f"{self.domain} broke off in the middle of a document"
-                self.client.wait(patience.before(again), why)
-
-    def _pages(self, what: str, kind: str, **query: str) -> Iterator[dict[str, Any]]:
-        """A list that may come in pages (spec: "Listing Tags"), each by the `Link` of the last."""
-        url, seen = self.url(what, **query), set[str]()
-        while url:
-            seen.add(url)
-            answer, raw = self._fetch(what, url=url)
-            yield document.load(raw, kind)
-            url = self._next_page(answer)
-            if url in seen or len(seen) >= PAGES:
-                reason = "comes round in a circle" if url in seen else f"has over {PAGES} pages"
-                raise LimitExceeded(
-                    f"the {kind} from {self.domain} {reason}", limit=PAGES, actual=len(seen)
-                )
-
-    def _next_page(self, answer: requests.Response) -> str:
-        """The address of the page after this one; "" if there is none."""
-        link = re.search(r'<([^<>]*)>\s*;[^,<]*\brel="?next\b', answer.headers.get("Link", ""))
-        if link is None:
-            return ""
-        url = origins.follow(answer.url, link[1])
-        if origins.origin(url) != origins.origin(self.base):
-            raise RegistryError(
-                f"{self.domain} keeps the next page elsewhere, at {url[:200]!r}; it is not asked",
-                status=answer.status_code,
-                code=None,
-                url=url,
-            )
-        if self._mirrored and "ns" not in parse_qs(urlsplit(url).query):
-            url += f"{'&' if urlsplit(url).query else '?'}{urlencode({'ns': self.domain})}"
-        return url
 
 
 def _tag(reference: Reference) -> str:
