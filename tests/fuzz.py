@@ -1,0 +1,129 @@
+"""Bytes that no author thought of, for every reader of what strangers send; guided by coverage.
+
+    python tests/fuzz.py TARGET SECONDS
+
+That needs atheris, which nothing else here does (`pip install atheris`). An input that breaks a
+rule is to be put into tests/corpus/TARGET, where tests/test_fuzz.py reads it ever after. A rule is
+broken by an error that is not ours, by ten seconds for one input, and by a gigabyte of memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from images import AMD64, add_image, tar_of
+
+from imgkit import tar
+from imgkit.archive import Archive
+from imgkit.archive import load as load_archive
+from imgkit.archive.saving import save
+from imgkit.build import dockerfile
+from imgkit.client import challenge
+from imgkit.config import Config
+from imgkit.errors import ImgkitError
+from imgkit.manifest import parse
+from imgkit.reference import Reference
+from imgkit.store import Store
+
+CORPUS: Final = Path(__file__).parent / "corpus"
+LIMITS: Final = tar.Limits(unpacked=8 << 20, entries=10_000)
+
+
+def read_tar(data: bytes) -> None:
+    for _, content in tar.read(tar.decompress(io.BytesIO(data), LIMITS), LIMITS):
+        content.read(100)
+
+
+def read_manifest(data: bytes) -> None:
+    for read in (parse, Config.parse):
+        with contextlib.suppress(ImgkitError):
+            assert read(data).raw == data
+
+
+def read_reference(data: bytes) -> None:
+    found = Reference.parse(data.decode("utf-8", "replace"))
+    assert str(Reference.parse(str(found))) == str(found)
+
+
+def read_challenge(data: bytes) -> None:
+    challenge.parse(data.decode("latin-1"))
+
+
+def read_dockerfile(data: bytes) -> None:
+    assert dockerfile.parse(data.decode("utf-8", "replace")).instructions
+
+
+def read_archive(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        store = Store(home)
+        load_archive(Archive(io.BytesIO(data), "the archive", limits=LIMITS), store, AMD64)
+        assert store.records()
+
+
+TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    "tar": read_tar,
+    "manifest": read_manifest,
+    "reference": read_reference,
+    "challenge": read_challenge,
+    "dockerfile": read_dockerfile,
+    "archive": read_archive,
+}
+
+
+def seeds(target: str) -> list[bytes]:
+    """Good inputs to begin with, and those that were found."""
+    found = [path.read_bytes() for path in sorted((CORPUS / target).glob("*"))]
+    return [*found, *_good(target)]
+
+
+def _good(target: str) -> list[bytes]:
+    plain = tar_of({"etc/motd": b"hello", "etc/.wh.old": b"", f"{'long/' * 40}name": b"x"})
+    with tempfile.TemporaryDirectory() as home:
+        store = Store(home)
+        add_image(store, "app:1")
+        image, saved = store.image("app:1"), io.BytesIO()
+        save([(image, [Reference.parse("app:1")])], saved)
+        documents = [image.manifest.raw, image.config.raw, (store.home / "index.json").read_bytes()]
+    scope = 'realm="https://auth.x/token",service="x",scope="repository:a/b:pull"'
+    return {
+        "tar": [plain, gzip.compress(plain, mtime=0)],
+        "manifest": documents,
+        "reference": [b"redis", b"x.io:5000/a/b:1@sha256:" + b"0" * 64, b"[::1]:5000/a_b/c-d"],
+        "challenge": [f'Bearer {scope}, Basic realm="x"'.encode(), b'bAsIc realm="a\\"b"'],
+        "dockerfile": [
+            b'# escape=`\nARG A=1\nFROM alpine:${A} AS base\nRUN a `\n b\nCMD ["sh", "-c"]\n',
+            b"FROM x\nCOPY --from=base --chown=1:2 a b /c/\nENV a=b c='d e'\nSTOPSIGNAL 9\n",
+        ],
+        "archive": [saved.getvalue()],
+    }[target]
+
+
+def once(target: str, data: bytes) -> None:
+    """Read one input; an error of ours is an answer."""
+    with contextlib.suppress(ImgkitError):
+        TARGETS[target](data)
+
+
+def main(target: str, seconds: str) -> None:
+    """Search for that long; ends with an error where a rule is broken."""
+    import atheris
+
+    with tempfile.TemporaryDirectory() as folder:
+        for number, data in enumerate(seeds(target)):
+            (Path(folder) / str(number)).write_bytes(data)
+        atheris.instrument_all()
+        limits = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=1024"]
+        sizes = ["-max_len=20000", f"-artifact_prefix={CORPUS / target}-"]
+        atheris.Setup([sys.argv[0], *limits, *sizes, folder], lambda data: once(target, data))
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,80 @@
+"""Whatever is sent, a reader answers with what it read or with an error of ours."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import fuzz
+import pytest
+from conftest import NIGHTLY
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+SECONDS: Final = 60
+EXAMPLES: Final = 3000 if NIGHTLY else 60
+KEPT: Final = [
+    (folder.name, path.name)
+    for folder in sorted(fuzz.CORPUS.glob("*"))
+    for path in sorted(folder.iterdir())
+]
+
+
+@pytest.mark.parametrize(("target", "name"), KEPT)
+def test_what_was_found(target: str, name: str) -> None:
+    """An input that once broke a reader does so no more."""
+    fuzz.once(target, (fuzz.CORPUS / target / name).read_bytes())
+
+
+@pytest.mark.parametrize("target", fuzz.TARGETS)
+def test_good_inputs_are_read(target: str) -> None:
+    """What the search begins with is read without an error, so it begins deep inside."""
+    for data in fuzz._good(target):
+        fuzz.TARGETS[target](data)
+
+
+@pytest.mark.parametrize("target", fuzz.TARGETS)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(numbers=st.integers(0, 2**32))
+def test_mutations(target: str, numbers: int) -> None:
+    """Good inputs with bytes changed, cut out, doubled or put in."""
+    rng = random.Random(numbers)
+    data = bytearray(rng.choice(fuzz.seeds(target)))
+    for _ in range(rng.randrange(1, 6)):
+        at, end = sorted(rng.randrange(len(data) + 1) for _ in "ab")
+        match rng.randrange(5):
+            case 0:
+                data[at : at + 1] = bytes([rng.randrange(256)])
+            case 1:
+                del data[at : min(end, at + 600)]
+            case 2:
+                data[at:at] = data[at : min(end, at + 600)]
+            case 3:
+                data[at:at] = rng.randbytes(rng.randrange(9))
+            case 4:
+                data[at : at + 8] = rng.choice(
+                    [b"\0" * 8, b"7" * 8, b"\xff" * 8, b'"', b"{[", b"-1"]
+                )
+    fuzz.once(target, bytes(data))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", fuzz.TARGETS)
+def test_guided_by_coverage(target: str) -> None:
+    """A minute of search finds nothing that breaks a rule."""
+    if importlib.util.find_spec("atheris") is None:
+        pytest.skip("atheris is not installed: pip install atheris")
+    command = [sys.executable, Path(fuzz.__file__), target, str(SECONDS)]
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=20 * SECONDS,
+        cwd=Path(fuzz.__file__).parent,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
