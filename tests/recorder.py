@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,9 +35,9 @@ HANG_UP: Final[Answer] = (0, {}, b"")
 class Recorder:
     """Where the server is, what it answers, and what it was asked."""
 
-    def __init__(self, host: str, answers: Answers) -> None:
+    def __init__(self, host: str, answers: Answers, scheme: str = "http") -> None:
         self.host = host
-        self.url = f"http://{host}"
+        self.url = f"{scheme}://{host}"
         self.answers = answers
         self.received: list[Request] = []
 
@@ -54,8 +55,8 @@ class Recorder:
 
 
 @contextlib.contextmanager
-def answering(answers: Answers) -> Iterator[Recorder]:
-    """A server in a thread, on a port of its own, while the block runs."""
+def answering(answers: Answers, context: ssl.SSLContext | None = None) -> Iterator[Recorder]:
+    """A server in a thread, on a port of its own, while the block runs; over TLS if so wanted."""
 
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
@@ -84,7 +85,10 @@ def answering(answers: Answers) -> Iterator[Recorder]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    recorder = Recorder(f"127.0.0.1:{server.server_address[1]}", answers)
+    host = f"127.0.0.1:{server.server_address[1]}"
+    recorder = Recorder(host, answers, "https" if context else "http")
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
