@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from benchmarks import images, report, serving
+from benchmarks import clicks, images, report, scaling, serving
 from benchmarks.overlay import measure_overlay
 from benchmarks.registry import registry
 from benchmarks.rows import INSECURE, ROWS, SKOPEO, Bench
@@ -40,7 +40,8 @@ def main(words: Sequence[str]) -> None:
     if words:
         print("\n".join(report.table(lines)))
         return
-    report.write(lines)
+    report.write(lines, clicks.measured())
+    scaling.main()
     measure_overlay()
     serving.main()
 

@@ -81,8 +81,7 @@ def _put(store: Store, path: Path, media_type: str) -> Descriptor:
     with path.open("rb") as file:
         digest = digest_of_stream(file)
     descriptor = Descriptor(media_type, digest, path.stat().st_size)
-    with path.open("rb") as file:
-        store.put(descriptor, file)
+    path.replace(store.path(digest))  # a sparse one stays sparse
     return descriptor
 
 
