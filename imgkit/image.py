@@ -1,14 +1,10 @@
 """An image over any place that has one, and the one verb that moves it between two places.
 
-A place that can be read answers two questions, and everything else is derived from the answers:
-which descriptor has this name, and give me the bytes of this descriptor (`Source`). A place that
-can be written takes bytes and names (`Target`). So `copy(registry, store, name)` is a pull, and
-`copy(store, registry, name)` is a push.
+`copy(registry, store, name)` is a pull, and `copy(store, registry, name)` is a push.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import threading
 from collections.abc import Callable, Sequence
@@ -22,22 +18,19 @@ from imgkit.digest import Digest, VerifyingReader
 from imgkit.errors import (
     ImgkitError,
     InvalidManifest,
-    LimitExceeded,
     NoMatchingPlatform,
-    NotFound,
     UnsupportedMediaType,
 )
 from imgkit.layer import Layer
 from imgkit.manifest import (
     CONFIG_TYPES,
-    INDEX_TYPES,
     LAYER_TYPES,
     Descriptor,
     Index,
     Manifest,
-    parse,
 )
 from imgkit.overlay import Overlay
+from imgkit.place import Gone, Source, Target, read_config, read_document, way
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.transfer import (
@@ -46,18 +39,11 @@ from imgkit.transfer import (
     EXISTS,
     JOBS,
     WAITING,
-    Gone,
     Listener,
     Progress,
-    Source,
-    Target,
     Transfer,
 )
 
-DEPTH: Final = 8
-"""How deep an index may list others."""
-INDEXES: Final = 100
-"""How many indexes are read to find one image."""
 RACES: Final = 10
 """How often a copy is completed whose blobs somebody else removes meanwhile."""
 
@@ -126,8 +112,8 @@ class Image:
         if isinstance(found, Manifest):
             return cls(source, target, name)
         wanted = platform or Platform.here()
-        way = _way(source, target, lambda index: _choice(index, wanted))
-        if way is None:
+        path = way(source, target, lambda index: _choice(index, wanted))
+        if path is None:
             inner = found.choose(wanted)  # or the error that says what there is instead
             raise NoMatchingPlatform(
                 f"there is no image for {wanted} under this name: the index {inner.digest}, which "
@@ -136,7 +122,7 @@ class Image:
                 platform=wanted,
                 available=(),
             )
-        return cls(source, way[-1], name, target, way[:-1])
+        return cls(source, path[-1], name, target, path[:-1])
 
     def __repr__(self) -> str:
         name = f"{self.name.familiar} " if self.name else ""
@@ -296,75 +282,6 @@ def verify(image: Image) -> list[str]:
     return broken
 
 
-def _way(
-    source: Source, top: Descriptor, pick: Callable[[Index], Descriptor | None]
-) -> tuple[Descriptor, ...] | None:
-    """The way from an index to the manifest that `pick` finds: indexes between, then that one.
-
-    An index may list others (image-index.md). Each is read once, in order, to a depth of `DEPTH`;
-    what is not there is passed over, unless it was picked. Raises `LimitExceeded`.
-    """
-    seen: set[Digest] = set()
-
-    def search(at: Descriptor, depth: int) -> tuple[Descriptor, ...] | None:
-        seen.add(at.digest)
-        if depth > DEPTH or len(seen) > INDEXES:
-            raise LimitExceeded(
-                f"the index {top.digest} lists indexes that list others, over {DEPTH} deep or "
-                f"{INDEXES} in all; no honest image does",
-                limit=INDEXES,
-                actual=len(seen),
-            )
-        index = read_document(source, at)
-        assert isinstance(index, Index)
-        found = pick(index)
-        if found and found.media_type not in INDEX_TYPES:
-            return (found,)
-        unnamed = [d for d in index.manifests if d.media_type in INDEX_TYPES and not d.platform]
-        for inner in [found] if found else unnamed:
-            with contextlib.suppress(*([] if found else [NotFound])):
-                if inner.digest not in seen and (rest := search(inner, depth + 1)):
-                    return (inner, *rest)
-        return None
-
-    return search(top, 1)
-
-
-def _choice(index: Index, platform: Platform) -> Descriptor | None:
-    try:
-        return index.choose(platform)
-    except NoMatchingPlatform:
-        return None
-
-
-def read_document(source: Source, descriptor: Descriptor) -> Manifest | Index:
-    """The manifest or index that a descriptor points at, checked against it."""
-    return parse(_read(source, descriptor), descriptor.media_type)
-
-
-def read_config(source: Source, manifest: Manifest) -> Config:
-    """The config of a manifest; raises `InvalidManifest` unless it has a DiffID for each layer."""
-    config = Config.parse(_read(source, manifest.config))
-    if len(config.diff_ids) != len(manifest.layers):
-        raise document.refused(
-            f"the manifest has {len(manifest.layers)} layers, but its config has "
-            f"{len(config.diff_ids)} DiffIDs; there must be one for each layer"
-        )
-    return config
-
-
-def _read(source: Source, descriptor: Descriptor) -> bytes:
-    if descriptor.size > document.LIMIT:
-        raise LimitExceeded(
-            f"{descriptor.digest} is said to have {descriptor.size} bytes: a manifest or config "
-            f"of more than {document.LIMIT} is not read",
-            limit=document.LIMIT,
-            actual=descriptor.size,
-        )
-    with source.open(descriptor) as stream:
-        return stream.read()
-
-
 def _refuse_artifacts(manifest: Manifest) -> None:
     """Raise `UnsupportedMediaType` for what is stored like an image but is none."""
     wrong = [d for d in manifest.layers if d.media_type not in LAYER_TYPES]
@@ -385,7 +302,14 @@ def _refuse_strangers(image: Image) -> None:
     def listed(index: Index) -> Descriptor | None:
         return next((d for d in index.manifests if d.digest == image.digest), None)
 
-    if _way(image.source, image.index, listed) is None:
+    if way(image.source, image.index, listed) is None:
         raise document.refused(
             f"the index {image.index.digest} does not list the manifest {image.digest}"
         )
+
+
+def _choice(index: Index, platform: Platform) -> Descriptor | None:
+    try:
+        return index.choose(platform)
+    except NoMatchingPlatform:
+        return None

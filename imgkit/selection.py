@@ -15,9 +15,9 @@ from imgkit.digest import Digest
 from imgkit.errors import ImgkitError, NoMatchingPlatform
 from imgkit.image import Image, read_document
 from imgkit.manifest import Descriptor, Index, Manifest
+from imgkit.place import Source
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
-from imgkit.transfer import Source
 
 CHOSEN: Final = "chosen"
 RUNS: Final = "would run too"

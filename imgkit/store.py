@@ -28,8 +28,8 @@ from imgkit.ingest import blob_path, disk
 from imgkit.layer import Layer
 from imgkit.layout import CHOSEN_FROM, DAMAGED, REF_NAME, Layout, Record
 from imgkit.manifest import OCI_INDEX, Descriptor, Index, Manifest, parse
+from imgkit.place import Gone
 from imgkit.reference import Reference
-from imgkit.transfer import Gone
 
 __all__ = ["CHOSEN_FROM", "DAMAGED", "REF_NAME", "Record", "Store"]
 

@@ -12,52 +12,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import Final, Protocol
+from typing import Final
 
-from imgkit.digest import Readable, VerifyingReader
-from imgkit.errors import NotFound, Stopped, VerificationError
+from imgkit.digest import VerifyingReader
+from imgkit.errors import Stopped, VerificationError
 from imgkit.manifest import Descriptor
-from imgkit.reference import Reference
+from imgkit.place import Source, Target
 
 JOBS: Final = 3
 """Layers that are copied at the same time, as Docker does."""
 GRACE: Final = 1.0
 """Seconds for which a failed transfer waits for each of its threads to notice."""
-
-
-class Gone(NotFound):
-    """What was there when it was counted on has been removed since. Facts: `name`."""
-
-
-class Source(Protocol):
-    """A place that an image can be read from."""
-
-    def resolve(self, reference: Reference) -> Descriptor:
-        """The manifest or index of that name; raises `NotFound`."""
-        ...
-
-    def open(self, descriptor: Descriptor) -> VerifyingReader:
-        """The bytes of this descriptor, checked against it while they are read."""
-        ...
-
-
-class Target(Protocol):
-    """A place that an image can be written to."""
-
-    def has(self, descriptor: Descriptor) -> bool:
-        """Whether these bytes are there already."""
-        ...
-
-    def put(self, descriptor: Descriptor, stream: Readable, name: Reference | None = None) -> None:
-        """Afterwards the bytes are there, whole, or an error was raised and nothing is.
-
-        `name` is what `name()` will call them next: a registry takes both in one request.
-        """
-        ...
-
-    def name(self, reference: Reference, manifest: Descriptor, index: Descriptor | None) -> None:
-        """Afterwards the name points at this manifest, which was chosen from `index`, if any."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

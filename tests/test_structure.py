@@ -30,6 +30,7 @@ MAP: Final = (
     ("cases", "mount"),
     ("kernel",),
     ("unpack",),
+    ("place",),
     ("transfer",),
     ("image",),
     ("store",),
