@@ -14,7 +14,9 @@ LAB_OPTIONS := --log-level=WARN $(if $(filter 0,$(shell id -u)),--allow-root)
 # For example: make lab LAB="--no-browser --port 9999"
 LAB :=
 
-PYTEST := $(PY) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg
+# A file of tests runs in one process, several files at a time.
+PYTEST := $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+	--nbval --nbval-sanitize-with tests/nbval.cfg
 # For example: make test TESTS="tests/test_digest.py -x"
 TESTS := tests imgkit $(wildcard notebooks)
 
