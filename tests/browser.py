@@ -50,13 +50,17 @@ class Lab:
             page.wait_for_function(
                 f"() => {_PANEL}.sessionContext.session?.kernel?.status === 'idle'", timeout=60_000
             )
-            if dark:
-                theme = {"theme": "JupyterLab Dark"}
-                page.evaluate(f"t => {_APP}.commands.execute('apputils:change-theme', t)", theme)
-                page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
+            self.theme(page, dark=dark)
             yield page
         finally:
             page.close()
+
+    def theme(self, page: Page, *, dark: bool) -> None:
+        """Afterwards the window is dark or light; JupyterLab opens the next one the same way."""
+        theme = {"theme": f"JupyterLab {'Dark' if dark else 'Light'}"}
+        page.evaluate(f"t => {_APP}.commands.execute('apputils:change-theme', t)", theme)
+        light = str(not dark).lower()
+        page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
 
     def run_all(self, page: Page, seconds: int = 180) -> list[str]:
         """Afterwards every code cell has been run, in order; the errors that cells ended with."""

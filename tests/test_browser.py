@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -13,6 +16,14 @@ from playwright.sync_api import Locator, Page, expect
 
 pytestmark = pytest.mark.browser
 
+OUTPUT: Final = ".jp-OutputArea-output"
+WIDER: Final = "all => all.filter(o => o.scrollWidth > o.clientWidth + 2).map(o => o.innerText)"
+SHELL: Final = (
+    "%load_ext imgkit\nfrom imgkit.lab import Lab\nlab = Lab()",
+    "%docker run -it alpine sh",
+)
+LESSONS: Final = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
@@ -21,20 +32,63 @@ def lab() -> Iterator[Lab]:
         yield running
 
 
+@dataclass(frozen=True)
+class Ran:
+    """A notebook after Run All: where it is shown, and the errors that cells ended with."""
+
+    page: Page
+    errors: list[str]
+
+    def output(self, part: Locator) -> Locator:
+        """The output that shows this part."""
+        found = self.page.locator(".jp-OutputArea-child", has=part)
+        found.scroll_into_view_if_needed()
+        return found
+
+
 @pytest.fixture(scope="module")
-def pulling(lab: Lab) -> Iterator[Page]:
-    """The notebook on pulling, after Run All."""
-    with lab.open("02-pulling.ipynb") as page:
-        lab.run_all(page)
-        yield page
+def ran(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Ran]:
+    """The notebook of that name, run once: pytest puts all tests of one notebook together."""
+    with lab.open(f"{request.param}.ipynb") as page:
+        yield Ran(page, lab.run_all(page))
+
+
+def in_lesson(name: str) -> pytest.MarkDecorator:
+    """The test is done in this notebook."""
+    return pytest.mark.parametrize("ran", [name], indirect=True)
+
+
+@pytest.mark.parametrize("ran", LESSONS, indirect=True)
+def test_every_cell_runs(ran: Ran) -> None:
+    """Run All goes through every notebook; errors are where a lesson breaks things on purpose."""
+    assert ran.errors == []
+
+
+def accessible(page: Page, *, within: str = OUTPUT) -> list[str]:
+    """What axe finds that is serious or critical in there."""
+    found = Axe().run(page, context=within, options={"resultTypes": ["violations"]}).response
+    return [
+        f"{rule['id']}: {node['html'][:200]}"
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("ran", LESSONS, indirect=True)
+def test_outputs_can_be_read(ran: Ran) -> None:
+    """After Run All, axe finds nothing serious in an output, and no output is wider than its cell.
+
+    What is wider can be scrolled within the output, also by keyboard: axe looks at that.
+    """
+    assert accessible(ran.page) == []
+    assert ran.page.locator(OUTPUT).evaluate_all(WIDER) == []
 
 
 @pytest.fixture
-def monitor(pulling: Page) -> Locator:
+def monitor(ran: Ran) -> Locator:
     """The output that shows the PullMonitor."""
-    found = pulling.locator(".jp-OutputArea-child", has=pulling.get_by_label("Platform"))
-    found.scroll_into_view_if_needed()
-    return found
+    return ran.output(ran.page.get_by_label("Platform"))
 
 
 def pull(monitor: Locator, name: str, says: str) -> None:
@@ -44,12 +98,7 @@ def pull(monitor: Locator, name: str, says: str) -> None:
     expect(monitor.get_by_role("status")).to_contain_text(says, timeout=20_000)
 
 
-def test_every_cell_runs(lab: Lab) -> None:
-    """Run All goes through the first notebook without an error."""
-    with lab.open("00-start-here.ipynb") as page:
-        assert lab.run_all(page) == []
-
-
+@in_lesson("02-pulling")
 def test_a_pull_is_watched(monitor: Locator) -> None:
     """A click pulls; the layers, the requests and the outcome can be read."""
     pull(monitor, "portainer/portainer-ce", "Every digest was right")
@@ -61,6 +110,7 @@ def test_a_pull_is_watched(monitor: Locator) -> None:
     expect(monitor.get_by_text("GET /v2/library/redis/manifests/latest")).to_be_visible()
 
 
+@in_lesson("02-pulling")
 def test_a_lie_is_refused(monitor: Locator) -> None:
     """With the box ticked, one bit is changed, and the pull says which digest was wrong."""
     box = monitor.get_by_label("Let the registry change one bit of a layer")
@@ -71,6 +121,7 @@ def test_a_lie_is_refused(monitor: Locator) -> None:
     pull(monitor, "nginx", "nginx:latest is in the local repository")
 
 
+@in_lesson("02-pulling")
 def test_slow_motion_can_be_watched(monitor: Locator) -> None:
     """In slow motion there is something to see before the end."""
     monitor.get_by_label("Slow motion, three layers at a time").check()
@@ -80,6 +131,7 @@ def test_slow_motion_can_be_watched(monitor: Locator) -> None:
     expect(monitor.get_by_role("status")).to_contain_text("Every digest was right", timeout=30_000)
 
 
+@in_lesson("02-pulling")
 def test_it_works_by_keyboard(monitor: Locator) -> None:
     """From the list of images, Tab leads to the button, and the space bar presses it."""
     monitor.get_by_label("Slow motion, three layers at a time").uncheck()
@@ -93,9 +145,10 @@ def test_it_works_by_keyboard(monitor: Locator) -> None:
     expect(monitor.get_by_role("status")).to_contain_text("redis:latest is in the local")
 
 
-def test_pictures_can_be_seen_and_read(pulling: Page) -> None:
+@in_lesson("02-pulling")
+def test_pictures_can_be_seen_and_read(ran: Ran) -> None:
     """Every figure is drawn, has alternative text, and the same facts in a table below."""
-    figures = pulling.locator("figure")
+    figures = ran.page.locator("figure")
     assert figures.count() >= 1
     for figure in figures.all():
         figure.scroll_into_view_if_needed()
@@ -127,16 +180,13 @@ def test_the_map_leads_to_the_next_lesson(lab: Lab) -> None:
         expect(opened.first).to_contain_text("from registry to local repository", timeout=20_000)
 
 
-@pytest.fixture(scope="module")
-def stepper(lab: Lab) -> Iterator[Locator]:
+@pytest.fixture
+def stepper(ran: Ran) -> Locator:
     """The output that shows the OverlayStepper, in the notebook on the union filesystem."""
-    with lab.open("06-union-filesystem.ipynb") as page:
-        assert lab.run_all(page) == []
-        found = page.locator(".jp-OutputArea-child", has=page.get_by_label("to path"))
-        found.scroll_into_view_if_needed()
-        yield found
+    return ran.output(ran.page.get_by_label("to path"))
 
 
+@in_lesson("06-union-filesystem")
 def test_a_step_is_taken(stepper: Locator) -> None:
     """By mouse: who was asked, what upper got, what it cost; a second step builds on the first."""
     stepper.get_by_label("Do", exact=True).select_option("append")
@@ -153,6 +203,7 @@ def test_a_step_is_taken(stepper: Locator) -> None:
     expect(stepper.get_by_role("status")).to_contain_text(re.compile("Linux|kernel"))
 
 
+@in_lesson("06-union-filesystem")
 def test_steps_by_keyboard(stepper: Locator) -> None:
     """From the list of operations, Tab leads to the path, the button, and the other directory."""
     keyboard = stepper.page.keyboard
@@ -172,16 +223,13 @@ def test_steps_by_keyboard(stepper: Locator) -> None:
     expect(stepper.get_by_label("Show")).to_have_value(re.compile("/etc"))
 
 
-@pytest.fixture(scope="module")
-def builder(lab: Lab) -> Iterator[Locator]:
+@pytest.fixture
+def builder(ran: Ran) -> Locator:
     """The output that shows the BuildStepper, in the notebook on building."""
-    with lab.open("08-building-and-sharing.ipynb") as page:
-        assert lab.run_all(page) == []
-        found = page.locator(".jp-OutputArea-child", has=page.get_by_label("Dockerfile"))
-        found.scroll_into_view_if_needed()
-        yield found
+    return ran.output(ran.page.get_by_label("Dockerfile"))
 
 
+@in_lesson("08-building-and-sharing")
 def test_a_dockerfile_is_built_and_edited(builder: Locator) -> None:
     """By mouse: what is edited is carried out, with all after it, and the step is shown in full."""
     button = builder.get_by_role("button", name="Build")
@@ -199,6 +247,7 @@ def test_a_dockerfile_is_built_and_edited(builder: Locator) -> None:
     expect(builder.get_by_label("The step")).to_contain_text("/app/greet.sh")
 
 
+@in_lesson("08-building-and-sharing")
 def test_builds_by_keyboard(builder: Locator) -> None:
     """From the Dockerfile, Tab leads to the files, the buttons and the box; steps one by one."""
     keyboard = builder.page.keyboard
@@ -218,28 +267,13 @@ def test_builds_by_keyboard(builder: Locator) -> None:
     expect(builder.get_by_label("The step")).to_contain_text("Env = [")
 
 
-def accessible(page: Page, *, within: str) -> list[str]:
-    """What axe finds that is serious or critical in there."""
-    found = Axe().run(page, context=within, options={"resultTypes": ["violations"]}).response
-    return [
-        f"{rule['id']}: {node['html'][:200]}"
-        for rule in found["violations"]
-        if rule["impact"] in ("serious", "critical")
-        for node in rule["nodes"]
-    ]
-
-
-@pytest.fixture(scope="module")
-def digests(lab: Lab) -> Iterator[Locator]:
+@pytest.fixture
+def digests(ran: Ran) -> Locator:
     """The output that shows the DigestLab."""
-    with lab.open("10-digests.ipynb") as page:
-        assert lab.run_all(page) == []
-        button = page.get_by_role("button", name="Rewrite a record")
-        found = page.locator(".jp-OutputArea-child", has=button)
-        found.scroll_into_view_if_needed()
-        yield found
+    return ran.output(ran.page.get_by_role("button", name="Rewrite a record"))
 
 
+@in_lesson("10-digests")
 def test_a_byte_is_changed_and_covered_up(digests: Locator) -> None:
     """By mouse: a changed letter is refused; covered up to the top, only by digest it still is."""
     by_tag, by_digest = (digests.get_by_role("status").nth(n) for n in (0, 1))
@@ -257,6 +291,7 @@ def test_a_byte_is_changed_and_covered_up(digests: Locator) -> None:
     assert accessible(digests.page, within=".imgkit-lab") == []
 
 
+@in_lesson("10-digests")
 def test_a_byte_is_changed_by_keyboard(digests: Locator) -> None:
     """From the list of parts, Tab leads through the fields to the button."""
     keyboard = digests.page.keyboard
@@ -281,16 +316,13 @@ def test_a_byte_is_changed_by_keyboard(digests: Locator) -> None:
     expect(digests.get_by_role("status").nth(0)).to_contain_text("refused: there is no image for")
 
 
-@pytest.fixture(scope="module")
-def picker(lab: Lab) -> Iterator[Locator]:
+@pytest.fixture
+def picker(ran: Ran) -> Locator:
     """The output that shows the PlatformPicker."""
-    with lab.open("11-multi-architecture.ipynb") as page:
-        assert lab.run_all(page) == []
-        found = page.locator(".jp-OutputArea-child", has=page.get_by_label("Machine", exact=True))
-        found.scroll_into_view_if_needed()
-        yield found
+    return ran.output(ran.page.get_by_label("Machine", exact=True))
 
 
+@in_lesson("11-multi-architecture")
 def test_a_machine_is_chosen(picker: Locator) -> None:
     """By mouse: what it gets, why, and which layers others have too; or that there is nothing."""
     picker.get_by_label("Image").select_option("redis")
@@ -303,6 +335,7 @@ def test_a_machine_is_chosen(picker: Locator) -> None:
     assert accessible(picker.page, within=".imgkit-pick") == []
 
 
+@in_lesson("11-multi-architecture")
 def test_a_platform_is_typed(picker: Locator) -> None:
     """By keyboard, from the list of images on: the machine is passed over, the platform typed."""
     keyboard = picker.page.keyboard
@@ -316,16 +349,13 @@ def test_a_platform_is_typed(picker: Locator) -> None:
     expect(picker.get_by_role("status")).to_contain_text("takes the image for linux/arm/v7")
 
 
-@pytest.fixture(scope="module")
-def matrix(lab: Lab) -> Iterator[Locator]:
+@pytest.fixture
+def matrix(ran: Ran) -> Locator:
     """The output that shows the SharingMatrix, in the notebook on sharing."""
-    with lab.open("09-sharing-layers.ipynb") as page:
-        assert lab.run_all(page) == []
-        found = page.locator(".imgkit-sharing")
-        found.scroll_into_view_if_needed()
-        yield found
+    return ran.output(ran.page.get_by_role("button", name="Look again"))
 
 
+@in_lesson("09-sharing-layers")
 def test_names_are_ticked(matrix: Locator) -> None:
     """By mouse: a base stays while one image needs it, and goes with the last; all as text."""
     matrix.get_by_role("button", name="Look again").click()
@@ -340,6 +370,7 @@ def test_names_are_ticked(matrix: Locator) -> None:
     assert accessible(matrix.page, within=".imgkit-sharing") == []
 
 
+@in_lesson("09-sharing-layers")
 def test_images_are_removed_by_keyboard(matrix: Locator) -> None:
     """From the last name, Tab leads to the field, the box and the button, which removes."""
     keyboard = matrix.page.keyboard
@@ -357,3 +388,127 @@ def test_images_are_removed_by_keyboard(matrix: Locator) -> None:
     keyboard.press("Space")
     expect(matrix.get_by_role("status").first).to_contain_text("layers went")
     expect(matrix.get_by_label("node:latest")).to_have_count(0)
+
+
+@pytest.fixture
+def names(ran: Ran) -> Locator:
+    """The output that shows the NameExplorer."""
+    return ran.output(ran.page.get_by_label("Examples"))
+
+
+@in_lesson("04-names-and-tags")
+def test_an_example_is_chosen(names: Locator) -> None:
+    """By mouse: the parts of a name, and what is asked; or the rule that it breaks."""
+    names.get_by_label("Examples").select_option("ghcr.io/regclient/regsync")
+    expect(names.locator("tr", has_text="registry")).to_contain_text("ghcr.io")
+    expect(names.locator("pre")).to_contain_text("GET https://ghcr.io/v2/regclient/regsync/")
+    names.get_by_label("Examples").select_option("Redis")
+    expect(names.get_by_role("status")).to_contain_text("the repository must be in lower case")
+
+
+@in_lesson("04-names-and-tags")
+def test_a_name_is_typed(names: Locator) -> None:
+    """By keyboard: each letter counts at once, and Tab leads to the examples."""
+    keyboard = names.page.keyboard
+    names.get_by_label("Name").focus()
+    keyboard.press("Control+a")
+    keyboard.type("localhost:5000/app")
+    expect(names.get_by_role("status")).to_contain_text("In full: localhost:5000/app:latest")
+    keyboard.press("Tab")
+    expect(names.get_by_label("Examples")).to_be_focused()
+    keyboard.press("End")  # alpine, by digest
+    expect(names.get_by_role("status")).to_contain_text("docker.io/library/alpine@sha256:")
+
+
+@pytest.fixture
+def layers(ran: Ran) -> Locator:
+    """The output that shows the LayerExplorer."""
+    return ran.output(ran.page.get_by_label("Path"))
+
+
+@in_lesson("00-start-here")
+def test_a_layer_is_chosen(layers: Locator) -> None:
+    """By mouse: a layer, then a path that it touches; the file's content and its whole life."""
+    layers.get_by_label(re.compile("^3: ")).check()
+    expect(layers.get_by_text("Made by COPY deploy.key")).to_be_visible()
+    layers.locator("option", has_text="deploy.key").click()
+    expect(layers.locator("pre")).to_contain_text("not a key, but what one looks like")
+    expect(layers.get_by_text("layer 3: added; layer 4: deleted")).to_be_visible()
+
+
+@in_lesson("00-start-here")
+def test_layers_by_keyboard(layers: Locator) -> None:
+    """Tab walks through the layers, Space chooses; Tab leads to the paths, arrows through those."""
+    keyboard = layers.page.keyboard
+    layers.get_by_label(re.compile("^3: ")).focus()
+    keyboard.press("Tab")
+    keyboard.press("Space")
+    expect(layers.get_by_role("heading", name="Layer 4")).to_be_visible()
+    for _ in range(3):
+        keyboard.press("Tab")
+    expect(layers.get_by_label("Path")).to_be_focused()
+    keyboard.press("Home")
+    keyboard.press("ArrowDown")
+    expect(layers.get_by_role("heading", name="/app/.env")).to_be_visible()
+
+
+@pytest.fixture
+def question(ran: Ran) -> Locator:
+    """The output that shows the Quiz."""
+    return ran.output(ran.page.get_by_text("1. What is an image made of?"))
+
+
+@in_lesson("00-start-here")
+def test_a_question_is_answered(question: Locator) -> None:
+    """By mouse and by keyboard: each choice gets an answer of its own, at once."""
+    choices = question.get_by_role("radio")
+    choices.nth(0).check()
+    said = question.get_by_role("status")
+    expect(said).to_be_visible()
+    first = said.inner_text()
+    question.page.keyboard.press("Tab")
+    question.page.keyboard.press("Space")
+    expect(choices.nth(1)).to_be_checked()
+    expect(choices.nth(0)).not_to_be_checked()
+    expect(said).not_to_have_text(first)
+
+
+@pytest.fixture(scope="module")
+def terminal(lab: Lab) -> Iterator[Locator]:
+    """The output that shows a TerminalView: the shell of a new container."""
+    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    notebook = {"metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    notebook |= {"cells": [cell | {"source": source} for source in SHELL]}
+    (lab.folder / "terminal.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    with lab.open("terminal.ipynb") as page:
+        assert lab.run_all(page) == []
+        yield page.locator(".imgkit-terminal")
+
+
+def test_a_shell_is_typed_into(terminal: Locator) -> None:
+    """By keyboard: Enter carries out the line, and what it printed is on the screen."""
+    terminal.get_by_role("textbox").focus()
+    terminal.page.keyboard.type("echo $((6 * 7)) > /answer; cat /answer\n")
+    expect(terminal.get_by_role("log")).to_contain_text(re.compile(r"cat /answer\s+42"))
+    expect(terminal.get_by_role("textbox")).to_have_value("")
+    assert accessible(terminal.page) == []
+
+
+def test_a_shell_is_ended(terminal: Locator) -> None:
+    """By mouse: the line typed before comes back, and Ctrl-D ends the shell."""
+    terminal.get_by_role("button", name="▲").click()
+    expect(terminal.get_by_role("textbox")).to_have_value(re.compile("cat /answer"))
+    terminal.get_by_role("button", name="Ctrl-C").click()
+    expect(terminal.get_by_role("textbox")).to_have_value("")
+    terminal.get_by_role("button", name="Ctrl-D").click()
+    expect(terminal.get_by_role("log")).to_contain_text("the shell has ended, exit status 0")
+
+
+@pytest.mark.parametrize("ran", LESSONS, indirect=True)
+def test_widgets_can_be_read_in_the_dark(lab: Lab, ran: Ran) -> None:
+    """When the widgets have been used, axe finds nothing serious in the dark theme either."""
+    lab.theme(ran.page, dark=True)
+    try:
+        assert accessible(ran.page) == []
+    finally:
+        lab.theme(ran.page, dark=False)
