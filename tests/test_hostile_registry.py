@@ -58,6 +58,7 @@ from imgkit.manifest import (
     OCI_INDEX,
     OCI_LAYER,
     OCI_MANIFEST,
+    Descriptor,
     Manifest,
 )
 from imgkit.platforms import Platform
@@ -551,29 +552,37 @@ def test_refused(
     assert set(evil.paths()) <= {"/layer"}  # where a row leads there on purpose
 
 
-def test_bytes_after_the_end(tmp_path: Path) -> None:
+def test_bytes_after_the_end(servers: Servers, tmp_path: Path) -> None:
     """A layer that is what its digest says, but goes on after its end, is refused when read."""
     store = Store(tmp_path / "store")
-    with answering({}) as server, answering({}) as evil:
-        bait = Bait(server, evil)
-        bait.layer += b"more"
-        bait.lay()
-        bait.pull(store)
-        image = store.image(f"{server.host}/app:tag")
-        assert verify(image) != []
-        with pytest.raises(InvalidLayer):
-            image.layers[0].recompute_diff_id()
+    server, evil = servers
+    bait = Bait(server, evil)
+    bait.layer += b"more"
+    bait.lay()
+    bait.pull(store)
+    image = store.image(f"{server.host}/app:tag")
+    (problem,) = verify(image)
+    with pytest.raises(InvalidLayer) as caught:
+        image.layers[0].recompute_diff_id()
+    check_words(problem, servers, "gzip", "after")
+    check_words(caught.value, servers, "gzip", "after")
+    check(store, evil)
 
 
-def test_a_false_header_is_noted(tmp_path: Path) -> None:
+def test_a_false_header_is_noted(servers: Servers, tmp_path: Path) -> None:
     """A tag's `Docker-Content-Digest` that is not the digest of the bytes is told."""
-    notes: list[Exchange] = []
-    with answering({}) as server, answering({}) as evil:
-        bait = Bait(server, evil)
-        bait.headers["Docker-Content-Digest"] = str(Digest.of(b"a lie"))
-        bait.lay()
-        bait.pull(Store(tmp_path / "store"), notes)
-    assert any("its header says" in exchange.note for exchange in notes)
+    store, notes = Store(tmp_path / "store"), list[Exchange]()
+    server, evil = servers
+    bait = Bait(server, evil)
+    lie = Digest.of(b"a lie")
+    bait.headers["Docker-Content-Digest"] = str(lie)
+    bait.lay()
+    bait.pull(store, notes)
+    true = store.image(f"{server.host}/app:tag").digest
+    (note,) = {exchange.note for exchange in notes if exchange.note}
+    check_words(note, servers, f"says {lie}", f"the bytes are {true}")
+    assert not store.has(Descriptor(OCI_MANIFEST, lie, 0))
+    check(store, evil)
 
 
 def test_a_netrc_is_not_read_after_a_redirect(
@@ -683,22 +692,30 @@ def test_a_bomb_comes_but_does_not_go_off(
         bait.pull(store)
         check(store, evil)
         image = store.image(f"{server.host}/app:tag")
-        with pytest.raises(LimitExceeded, match="bomb"):
+        with pytest.raises(LimitExceeded, match="bomb") as caught:
             image.layers[0].recompute_diff_id()
+        check_words(
+            caught.value,
+            (server, evil),
+            "more than 200 for one",
+            "[0-9]+ compressed bytes .* gave [0-9]{10}",
+        )
         assert any("bomb" in str(problem) for problem in verify(image))
 
 
-def test_an_error_does_not_steer(tmp_path: Path) -> None:
+def test_an_error_does_not_steer(servers: Servers, tmp_path: Path) -> None:
     """What a registry says of an error is told in one line, and no escape sequence is left."""
     said = {"code": "DENIED", "message": "\x1b[2J\x1b]0;title\x07no\r\nentry\u202e"}
-    with answering({}) as server, answering({}) as evil:
-        bait = Bait(server, evil)
-        bait.lay()
-        body = json.dumps({"errors": [said]}).encode()
-        server.answers["/v2/app/manifests/tag"] = (400, {}, body)
-        with pytest.raises(RegistryError, match="noentry") as caught:
-            bait.pull(Store(tmp_path / "store"))
-    assert str(caught.value).isprintable()
+    store = Store(tmp_path / "store")
+    server, evil = servers
+    bait = Bait(server, evil)
+    bait.more["/v2/app/manifests/tag"] = (400, {}, json.dumps({"errors": [said]}).encode())
+    bait.lay()
+    with pytest.raises(RegistryError) as caught:
+        bait.pull(store)
+    check_words(caught.value, servers, "SERVER answered 400", "It says: .*noentry")
+    assert store.records() == []
+    check(store, evil)
 
 
 # -- lists in pages ---------------------------------------------------------------------------
