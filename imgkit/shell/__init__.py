@@ -13,16 +13,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import Final
+from dataclasses import replace
 
 from imgkit.errors import CannotRun, ExecFailed
 from imgkit.mount import Mount
-from imgkit.shell import expand, launch, programs, redirect
+from imgkit.shell import expand, programs, redirect
 from imgkit.shell.builtin import BUILTINS, INSIDE, SPECIAL
+from imgkit.shell.finished import Finished, joined
 from imgkit.shell.grammar import parse
-from imgkit.shell.process import Accounts, why
+from imgkit.shell.process import why
 from imgkit.shell.script import (
     AndOr,
     BadSyntax,
@@ -35,39 +34,11 @@ from imgkit.shell.script import (
     Simple,
     Word,
 )
-from imgkit.shell.session import Exit, Session, Streams, Waits
+from imgkit.shell.session import Exit, Streams
+from imgkit.shell.starter import Starter
 from imgkit.tar.entry import decode, encode
 
-DEPTH: Final = 40
-"""Scripts that start scripts, at most."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Finished:
-    """A command that came to its end: its exit code, and what it printed, in order.
-
-    Each piece of `printed` has the file descriptor (1 or 2) that it was printed to. Its `repr` is
-    what a terminal would show.
-    """
-
-    code: int
-    printed: tuple[tuple[int, str], ...]
-
-    def __repr__(self) -> str:
-        return self.screen.removesuffix("\n")
-
-    @property
-    def out(self) -> str:
-        return "".join(text for fd, text in self.printed if fd == 1)
-
-    @property
-    def err(self) -> str:
-        return "".join(text for fd, text in self.printed if fd == 2)
-
-    @property
-    def screen(self) -> str:
-        """Both, as a terminal shows them."""
-        return "".join(text for _, text in self.printed)
+__all__ = ["Finished", "Shell", "run"]
 
 
 def run(
@@ -90,10 +61,9 @@ def run(
     return shell.execute(["/bin/sh", "-c", command] if isinstance(command, str) else command)
 
 
-class Shell(Session):
+class Shell(Starter):
     """A shell at work: its directory, variables and exit code stay from one line to the next."""
 
-    depth = 0
     _careless = 0
     _substituted = 0
 
@@ -117,10 +87,10 @@ class Shell(Session):
         except Exit as end:
             self.status = self.ended = end.code
         except (CannotRun, ExecFailed) as error:
-            error.facts["printed"] = _joined(chunks)
+            error.facts["printed"] = joined(chunks)
             error.facts["screen"] = "".join(text for _, text in error.facts["printed"])
             raise
-        return Finished(self.status, _joined(chunks))
+        return Finished(self.status, joined(chunks))
 
     # -- scripts --------------------------------------------------------------------------------
 
@@ -249,97 +219,6 @@ class Shell(Session):
         finally:
             self.variables, self.exported = before
 
-    def start(self, words: list[str], streams: Streams) -> int:
-        """Run a program with its arguments; its exit code. Raises `ExecFailed` or `CannotRun`."""
-        process = self.process(words[0], streams)
-        found = launch.find(process, words[0])
-        if found.kind == "script":
-            first = launch.interpreter(self.mount, found.path)
-            return self._deeper(lambda: self.start([*first, found.path, *words[1:]], streams))
-        if found.kind == "shell":
-            return self._deeper(lambda: self._subshell(words, streams))
-        if found.name == "busybox":
-            if not words[1:]:
-                streams.out(b"A stand-in for BusyBox: imgkit's commands are its applets.\n")
-                return 0
-            return self.start([f"{found.path.rpartition('/')[0]}/{words[1]}", *words[2:]], streams)
-        if found.name in launch.SWITCHES:
-            if not words[2:]:
-                streams.err(encode(f"Usage: {found.name} USER COMMAND...\n"))
-                return 1
-            return self._as(words[1], words[2:], streams)
-        process.name = found.name
-        return programs.run(process, words[1:])
-
-    def _as(self, user: str, words: list[str], streams: Streams) -> int:
-        """Run a program as another user; only root may."""
-        if self.user.uid != 0:
-            streams.err(b"error: failed switching: operation not permitted\n")
-            return 1
-        before = self.user
-        try:
-            self.user = Accounts(self.mount).find(user)
-        except ExecFailed as error:
-            streams.err(encode(f'error: failed switching to "{user}": {error}\n'))
-            return 1
-        try:
-            return self._deeper(lambda: self.start(words, streams))
-        finally:
-            self.user = before
-
-    def _deeper(self, do: Callable[[], int]) -> int:
-        if self.depth >= DEPTH:
-            raise CannotRun(f"{DEPTH} scripts started one another: this has no end", what="script")
-        self.depth += 1
-        try:
-            return self.apart(do)
-        finally:
-            self.depth -= 1
-
-    def _subshell(self, words: list[str], streams: Streams) -> int:
-        """Another shell, as a program: `sh -c TEXT`, `sh FILE` or `sh` alone."""
-        args = words[1:]
-        if self.attended and not streams.stdin and all(word in ("-", "-i", "-l") for word in args):
-            raise Waits("a shell waits for lines", what="shell")
-        self.flags = ""
-        while args and args[0].startswith("-") and args[0] != "-c" and len(args[0]) > 1:
-            letters = args.pop(0)[1:]
-            self.flags += "".join(letter for letter in letters if letter in "eux")
-            if letters.endswith("c"):
-                args.insert(0, "-c")
-        self.exported |= {"PWD", "SHLVL"}
-        self.variables = {name: self.variables[name] for name in self.exported & {*self.variables}}
-        self.variables |= {"PWD": self.cwd, "SHLVL": "1"}
-        if args[:1] == ["-c"]:
-            if not args[1:]:
-                streams.err(b"sh: -c requires an argument\n")
-                return 2
-            self.arguments = args[2:] or [words[0].rpartition("/")[2]]
-            return self.interpret(args[1], streams)
-        self.arguments = args or ["sh"]
-        try:
-            text = self.process("sh", streams).read(args[0]) if args else streams.stdin
-        except OSError as error:
-            streams.err(encode(f"sh: can't open {args[0]}: {redirect.reason(error)}\n"))
-            return 2
-        return self.interpret(decode(text), replace(streams, stdin=b"") if not args else streams)
-
-    def spawn(self, words: list[str], streams: Streams) -> int:
-        """A program that another program starts, such as `env A=1 ls`."""
-        count = next((n for n, word in enumerate(words) if "=" not in word), len(words))
-        changes = dict(word.split("=", 1) for word in words[:count])
-
-        def start() -> int:
-            self.variables |= changes
-            self.exported |= set(changes)
-            return self.start(words[count:], streams)
-
-        try:
-            return self.apart(start)
-        except ExecFailed as error:
-            streams.err(encode(f"env: can't execute '{words[count]}': No such file or directory\n"))
-            return int(error.code)
-
     def _single(self, word: Word) -> str:
         return expand.single(word, self)
 
@@ -366,11 +245,3 @@ class Shell(Session):
             streams.err(encode(f"sh: .: can't open '{words[-1]}': {why(error)}\n"))
             raise Exit(2) from None
         return self.interpret(text, streams)
-
-
-def _joined(chunks: Sequence[tuple[int, bytes]]) -> tuple[tuple[int, str], ...]:
-    """What was printed, as text; what went to one place without a break is one piece."""
-    return tuple(
-        (fd, b"".join(data for _, data in pieces).decode("utf-8", "replace"))
-        for fd, pieces in groupby(chunks, lambda chunk: chunk[0])
-    )
