@@ -115,12 +115,13 @@ def main(target: str, seconds: str) -> None:
     """Search for that long; ends with an error where a rule is broken."""
     import atheris
 
+    (CORPUS / target).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         for number, data in enumerate(seeds(target)):
             (Path(folder) / str(number)).write_bytes(data)
         atheris.instrument_all()
         limits = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=1024"]
-        sizes = ["-max_len=20000", f"-artifact_prefix={CORPUS / target}-"]
+        sizes = ["-max_len=20000", f"-artifact_prefix={CORPUS / target}/"]
         atheris.Setup([sys.argv[0], *limits, *sizes, folder], lambda data: once(target, data))
         atheris.Fuzz()
 
