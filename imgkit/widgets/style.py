@@ -28,6 +28,7 @@ CSS: Final = f"""<style>
 .imgkit code, .imgkit pre {{ font-family: var(--jp-code-font-family, monospace); font-size: 12px;
   background: none; color: inherit; }}
 .imgkit code {{ overflow-wrap: anywhere; }}
+.imgkit code[title] {{ overflow-wrap: normal; white-space: nowrap; }}
 .imgkit pre {{ margin: 4px 0; padding: 8px 10px; max-height: 240px; overflow: auto;
   border-radius: 4px; background: var(--jp-layout-color2, #f2f3f5); }}
 .imgkit .scroll {{ max-height: 330px; overflow: auto; }}
