@@ -75,6 +75,25 @@ def test_flags_of_real_machines(flag: object, docker: Do, bench: Bench) -> None:
     assert bench.containers.records() == []
 
 
+def test_when_to_pull(docker: Do) -> None:
+    """An image that is here is asked for again only where `--pull always` says so."""
+    assert docker("run", "--pull", "missing", "alpine", "true").err == ""
+    again = docker("run", "--pull", "always", "alpine", "true")
+    assert again.status == 0
+    assert again.err.endswith("Status: Image is up to date for alpine:latest")
+    assert docker("run", "--pull", "never", "redis").status == 125
+    refused = docker("create", "--pull", "maybe", "alpine")
+    assert refused.status == 125
+    assert """invalid pull option: 'maybe': must be one of "always",""" in refused.err
+
+
+def test_ports_open_nowhere(docker: Do) -> None:
+    """`-P` is taken, and said to change nothing, as `-p` is."""
+    said = docker("run", "-P", "alpine", "true")
+    assert said.err == "imgkit: -P opens no port, because there is no network here."
+    assert docker("run", "--publish-all=false", "alpine", "true").err == ""
+
+
 def test_a_server(docker: Do) -> None:
     """It is not run, which is said at once and in its log; it counts as running until stopped."""
     said = docker("run", "-d", "--name", "web", "-p", "8080:80", "nginx")

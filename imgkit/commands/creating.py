@@ -22,6 +22,7 @@ from imgkit.reference import Reference
 REFUSED: Final = 125
 """The exit status of `docker run` where nothing was run."""
 
+POLICIES: Final = ("always", "missing", "never")
 NETWORKS: Final = ("none", "bridge", "host", "default")
 
 
@@ -46,8 +47,9 @@ def made(bench: Bench, options: Options) -> Container:
     image = _image(bench, asked, options)
     if network and network not in NETWORKS:
         raise ContainerError(f"network {network} not found", name=network)
-    for port in options.values("publish"):
-        bench.warn(f"imgkit: -p {port} opens no port, because there is no network here.")
+    flags = [f"-p {port}" for port in options.values("publish")]
+    for flag in flags + ["-P"] * options.on("publish-all"):
+        bench.warn(f"imgkit: {flag} opens no port, because there is no network here.")
     both = options.on("interactive"), options.on("tty")
     entrypoint = [word] if (word := options.value("entrypoint")) else []
     return bench.containers.create(
@@ -77,13 +79,19 @@ def _refuse_what_is_real(options: Options) -> None:
 
 
 def _image(bench: Bench, asked: str, options: Options) -> Image:
+    policy = options.value("pull") or "missing"
+    if policy not in POLICIES:
+        why = f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"'
+        raise Refused(advised(bench, options, why), status=REFUSED)
     try:
-        return bench.store.image(asked)
+        if policy != "always":
+            return bench.store.image(asked)
     except NotFound:
         name = Reference.parse(asked).with_default_tag()
-        if options.value("pull") == "never":
+        if policy == "never":
             raise NotFound(f"No such image: {name.familiar}", name=asked) from None
-    bench.warn(f"Unable to find image '{name.familiar}' locally")
+        bench.warn(f"Unable to find image '{name.familiar}' locally")
+    name = Reference.parse(asked).with_default_tag()
     if name.familiar == "scratch:latest":
         raise NotFound("'scratch' is a reserved name", name=asked)
     platform = Platform.parse(options.value("platform")) if options.value("platform") else None
