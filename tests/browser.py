@@ -28,6 +28,9 @@ ARGUMENTS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE: Final = 180_000
+"""Milliseconds that a busy machine may take for anything."""
+
 _APP: Final = "window.jupyterapp"
 _PANEL: Final = f"{_APP}.shell.currentWidget"
 
@@ -44,11 +47,13 @@ class Lab:
     def open(self, name: str, *, width: int = 1200, dark: bool = False) -> Iterator[Page]:
         """The notebook of that name, opened in a window of its own, kernel ready."""
         page = self.browser.new_page(viewport={"width": width, "height": 900})
+        page.set_default_timeout(PATIENCE)
         try:
             page.goto(f"{self.url}/lab/tree/{name}?reset")
-            page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
+            page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=PATIENCE)
             page.wait_for_function(
-                f"() => {_PANEL}.sessionContext.session?.kernel?.status === 'idle'", timeout=60_000
+                f"() => {_PANEL}.sessionContext.session?.kernel?.status === 'idle'",
+                timeout=PATIENCE,
             )
             self.theme(page, dark=dark)
             yield page
@@ -62,7 +67,7 @@ class Lab:
         light = str(not dark).lower()
         page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
 
-    def run_all(self, page: Page, seconds: int = 180) -> list[str]:
+    def run_all(self, page: Page, seconds: int = 300) -> list[str]:
         """Afterwards every code cell has been run, in order; the errors that cells ended with."""
         page.evaluate(f"() => {{ {_APP}.commands.execute('notebook:run-all-cells'); }}")
         page.wait_for_function(_DONE, timeout=seconds * 1000)

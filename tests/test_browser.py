@@ -15,6 +15,7 @@ from conftest import ROOT
 from playwright.sync_api import Locator, Page, expect
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=60_000)
 
 OUTPUT: Final = ".jp-OutputArea-output"
 WIDER: Final = "all => all.filter(o => o.scrollWidth > o.clientWidth + 2).map(o => o.innerText)"
@@ -95,7 +96,7 @@ def pull(monitor: Locator, name: str, says: str) -> None:
     """Choose an image, press the button, and wait until the outcome says so."""
     monitor.get_by_label("Image").select_option(name)
     monitor.get_by_role("button", name="Pull").click()
-    expect(monitor.get_by_role("status")).to_contain_text(says, timeout=20_000)
+    expect(monitor.get_by_role("status")).to_contain_text(says)
 
 
 @in_lesson("02-pulling")
@@ -128,7 +129,7 @@ def test_slow_motion_can_be_watched(monitor: Locator) -> None:
     monitor.get_by_label("Image").select_option("postgres:16")
     monitor.get_by_role("button", name="Pull").click()
     expect(monitor.locator("tr", has_text=re.compile(r"Downloading, \d+ %")).first).to_be_visible()
-    expect(monitor.get_by_role("status")).to_contain_text("Every digest was right", timeout=30_000)
+    expect(monitor.get_by_role("status")).to_contain_text("Every digest was right")
 
 
 @in_lesson("02-pulling")
@@ -177,7 +178,7 @@ def test_the_map_leads_to_the_next_lesson(lab: Lab) -> None:
         link.scroll_into_view_if_needed()
         link.click()
         opened = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) h1")
-        expect(opened.first).to_contain_text("from registry to local repository", timeout=20_000)
+        expect(opened.first).to_contain_text("from registry to local repository")
 
 
 @pytest.fixture
