@@ -26,6 +26,7 @@ from test_project import BINDER, LOCK, tracked
 
 FOLDER: Final = ROOT / "binder"
 KNOWN: Final = {
+    "README.md": "for people",
     "apt.txt": "Debian's packages",
     "overrides.json": "read by postBuild, not by repo2docker",
     "postBuild": "the last step",
