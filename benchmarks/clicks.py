@@ -62,7 +62,8 @@ def measured() -> list[str]:
         code = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
         here = f"import sys; sys.path.insert(0, {str(Path.cwd())!r})"
         cells = [{**code, "source": source} for source in (here, CELL)]
-        notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+        notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 4}
         Path(name, "clicks.ipynb").write_text(json.dumps(notebook))
         with jupyterlab(Path(name)) as lab, lab.open("clicks.ipynb") as page:
             if errors := lab.run_all(page):
