@@ -152,16 +152,6 @@ class Reference:
         return self.canonical
 
 
-def parse_any(text: str) -> Reference | Digest:
-    """What `inspect` and `rmi` accept: 64 hex digits and whole digests are IDs, else a name."""
-    if _IMAGE_ID.fullmatch(text):
-        return Digest(f"sha256:{text}")
-    try:
-        return Digest(text)
-    except InvalidDigest:
-        return Reference.parse(text)
-
-
 def _refuse(text: str, reason: str, why: str) -> NoReturn:
     raise InvalidReference(f"{text!r} is not an image name: {why}.", text=text, reason=reason)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from imgkit.digest import Digest
 from imgkit.errors import InvalidReference
-from imgkit.reference import Reference, parse_any
+from imgkit.reference import Reference
 
 HEX = "0123456789abcdef" * 4
 SHA256 = f"sha256:{HEX}"
@@ -227,16 +227,6 @@ def test_moving_to_another_tag_or_digest() -> None:
     assert str(pinned.with_tag("8")) == "docker.io/library/redis:8"
     with pytest.raises(InvalidReference, match="the tag 'a b'"):
         pinned.with_tag("a b")
-
-
-def test_an_id_is_no_name_but_may_stand_where_any_reference_may() -> None:
-    """`inspect` and `rmi` take a whole digest or its 64 hex digits too."""
-    assert parse_any(HEX) == Digest(SHA256)
-    assert parse_any(SHA512) == Digest(SHA512)
-    assert parse_any("redis") == Reference.parse("redis")
-    assert parse_any(f"sha256:{HEX[1:]}") == Reference.parse(f"sha256:{HEX[1:]}")
-    with pytest.raises(InvalidReference):
-        parse_any("")
 
 
 def test_the_facts_are_json() -> None:
