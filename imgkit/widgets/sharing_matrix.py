@@ -23,7 +23,7 @@ LOOK: Final = f"""<style>
 .imgkit-matrix .goes th {{ border-left: 4px dashed {LEGEND["upper layer"].colour}; }}
 .imgkit-matrix .goes code, .imgkit-matrix .goes .size {{ text-decoration: line-through; }}
 .imgkit-matrix .many td.then {{ font-weight: 600; }}
-.imgkit-matrix td.then {{ white-space: normal; overflow-wrap: anywhere; max-width: 170px; }}
+.imgkit-matrix td.then {{ white-space: normal; }}
 .imgkit-matrix tfoot td, .imgkit-matrix tfoot th {{ border: none; font-weight: 400; }}
 .imgkit-matrix thead small {{ font-weight: 400; }}
 </style>"""
