@@ -54,10 +54,24 @@ def run(notebook: NotebookNode, folder: Path) -> None:
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = joined(cell.outputs)
         for output in cell.get("outputs", []):
             # The id of a widget's model is random, and without its kernel the view is empty:
             # what is stored is the widget in words.
             output.get("data", {}).pop(WIDGET, None)
+
+
+def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """The outputs with what one stream printed in a row in one piece, however it was sent."""
+    found: list[NotebookNode] = []
+    for output in outputs:
+        last = found[-1] if found else {}
+        if output.output_type == "stream" and output.name == last.get("name"):
+            last["text"] += output.text
+        else:
+            found.append(output)
+    return found
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import threading
+from functools import partial
 from typing import Final
 
 import pytest
@@ -40,11 +41,10 @@ def test_the_bytes_are_the_same(size: int) -> None:
 def test_an_error_comes_in_its_turn() -> None:
     """What was read before an error is given out before it."""
     with ahead(Broken(DATA)) as stream:
-        found = b""
+        found: list[bytes] = []
         with pytest.raises(OSError, match="broken off"):
-            while data := stream.read(PIECE):
-                found += data
-        assert found == DATA
+            found.extend(iter(partial(stream.read, PIECE), b""))
+        assert b"".join(found) == DATA
 
 
 def test_nothing_is_left_running() -> None:
