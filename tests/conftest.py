@@ -65,6 +65,11 @@ def pytest_configure() -> None:
     isolate()
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A set in a test's name has one order in every process."""
+    return " ".join(sorted(map(str, val))) if isinstance(val, set | frozenset) else None
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("peer"):
         for program in marker.args:
