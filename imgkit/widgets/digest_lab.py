@@ -47,6 +47,8 @@ class DigestLab:
         self.value = ipywidgets.Text(
             description="New value", placeholder="a letter, two hex digits, or empty", **field(320)
         )
+        for typed in (self.find, self.value):
+            typed.continuous_update = False  # else a click may overtake what was typed last
         self.go = _button("Change it", "An empty value changes the lowest bit", self._go, "primary")
         self.mend = _button("Rewrite a record", "The deepest that is wrong", self._mend)
         self.again = _button("Start again", "Every byte is as it was", self._again)
