@@ -51,10 +51,7 @@ class Lab:
         try:
             page.goto(f"{self.url}/lab/tree/{name}?reset")
             page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=PATIENCE)
-            page.wait_for_function(
-                f"() => {_PANEL}.sessionContext.session?.kernel?.status === 'idle'",
-                timeout=PATIENCE,
-            )
+            quiet(page)
             self.theme(page, dark=dark)
             yield page
         finally:
@@ -97,6 +94,12 @@ _DONE: Final = f"""() => {{
 _ERRORS: Final = f"() => {_CELLS}.flatMap(m => {_ENDED}).map(o => `${{o.ename}}: ${{o.evalue}}`)"
 _SCROLLER: Final = f"{_PANEL}.node.querySelector('.jp-WindowedPanel-outer')"
 _HEIGHT: Final = f"() => {_SCROLLER}.scrollHeight"
+
+
+def quiet(page: Page) -> None:
+    """Wait until the kernel has done all that was asked of it: a person is never as fast."""
+    idle = f"() => {_PANEL}.sessionContext.session?.kernel?.status === 'idle'"
+    page.wait_for_function(idle, timeout=PATIENCE)
 
 
 @contextmanager
