@@ -78,6 +78,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("takes long: run `make nightly`")
 
 
+@pytest.fixture(autouse=True)
+def other_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test passes is not noted where the notebooks, which run too, would find it."""
+    monkeypatch.setenv("IMGKIT_PROGRESS", f"{os.environ['IMGKIT_PROGRESS']}.tests")
+
+
 def peer(program: str) -> str:
     """The path of a peer; where it is missing the test is skipped, or fails where peers must be."""
     found = shutil.which(program)
