@@ -68,7 +68,8 @@ def _circumstances() -> list[str]:
     found = [f"{name} {_version(command)}" for name, command in _ASKED.items()]
     libraries = ", ".join(f"{name} {version(name)}" for name in ("requests", "isal"))
     machine = f"{os.cpu_count()} processors ({platform.machine()}), load {os.getloadavg()[1]:.0f}"
-    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+    release = ".".join(platform.release().split(".")[:2])
+    system = f"{platform.system()} {release}, Python {platform.python_version()}"
     return [f"{datetime.now(UTC):%Y-%m-%d}; {machine}; {system}, {libraries}; {', '.join(found)}."]
 
 
