@@ -54,7 +54,8 @@ def course_map(lessons: Sequence[Lesson]) -> Figure:
         f"Map of the course: {len(lessons)} lessons in {len(groups)} groups. {' '.join(told)} "
         f"Ready now: {', '.join(lesson.file[:2] for lesson in ready)}."
     )
-    caption = "The course. Solid: ready to be opened. Dashed: still being written."
+    unfinished = " Solid: ready to be opened. Dashed: still being written."
+    caption = f"The course.{unfinished * (len(ready) < len(lessons))}"
     rows = [(_numbered(n), n.group, "ready" if n.ready else "not yet") for n in lessons]
     links = [(_numbered(lesson), f"{lesson.file}.ipynb") for lesson in ready]
     return Figure(drawing.dot, alt, caption, ("lesson", "group", "state"), rows, links)
