@@ -61,6 +61,11 @@ def duration(seconds: float) -> str:
     return f"{int(seconds / 3600) // 24 // 365} years"
 
 
+def counted(number: int, thing: str) -> str:
+    """So many of a thing, in words: "1 layer", "2 layers"."""
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
 def _time(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text)

@@ -13,7 +13,7 @@ from imgkit.layer import Layer
 from imgkit.overlay import Overlay
 from imgkit.overlay.tree import ADDED, CHANGED
 from imgkit.tar.entry import Entry, Kind
-from imgkit.units import size
+from imgkit.units import counted, size
 
 ADDS: Final = "adds"
 CHANGES: Final = "changes"
@@ -63,9 +63,9 @@ class Walk:
     @property
     def summary(self) -> str:
         """Bytes in all layers, and those of them that no path shows any more."""
-        count, total = len(self.layers), size(self.image.unpacked_size)
+        total = size(self.image.unpacked_size)
         return (
-            f"{count} layer{'s' * (count != 1)}: {total} in files, "
+            f"{counted(len(self.layers), 'layer')}: {total} in files, "
             f"{size(self.image.packed_size)} compressed. Of the {total}, "
             f"{size(self.overlay.wasted)} can no longer be seen."
         )

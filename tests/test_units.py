@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from imgkit.units import ago, duration, size
+from imgkit.units import ago, counted, duration, size
 
 NOW: Final = datetime(2025, 1, 1, tzinfo=UTC)
 HOUR: Final = 3600
@@ -93,3 +93,8 @@ def test_durations(seconds: float, text: str) -> None:
 def test_ages_from_a_config(created: str | None, text: str) -> None:
     """RFC 3339 with any zone and any fraction; what is no time has no age."""
     assert ago(created, NOW) == text
+
+
+def test_one_is_not_many() -> None:
+    """Only one of a thing is called by its bare name."""
+    assert [counted(n, "layer") for n in (0, 1, 2)] == ["0 layers", "1 layer", "2 layers"]

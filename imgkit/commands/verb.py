@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from imgkit.commands.bench import Bench, Refused
+from imgkit.units import counted
 
 UNKNOWN_FLAG: Final = 125
 _BOOLEANS: Final = dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), "true") | dict.fromkeys(
@@ -170,11 +171,11 @@ class Reader:
         if most == 0:
             wanted = "accepts no arguments"
         elif most is None:
-            wanted, see = f"requires at least {least} argument{'s' * (least != 1)}", "See"
+            wanted, see = f"requires at least {counted(least, 'argument')}", "See"
         elif least == most:
-            wanted = f"requires {least} argument{'s' * (least != 1)}"
+            wanted = f"requires {counted(least, 'argument')}"
         elif least == 0:
-            wanted = f"requires at most {most} argument{'s' * (most != 1)}"
+            wanted = f"requires at most {counted(most, 'argument')}"
         else:
             wanted = f"requires at least {least} and at most {most} arguments"
         name = f"{self.prog} {self.called}"

@@ -9,7 +9,7 @@ from imgkit.container import Container
 from imgkit.conversation import short
 from imgkit.figure import Figure
 from imgkit.legend import Drawing, bold, faint, mono, place
-from imgkit.units import size
+from imgkit.units import counted, size
 
 _ROW: Final = 38
 """Pixels from one layer to the next."""
@@ -43,7 +43,7 @@ def containers(started: Sequence[Container]) -> Figure:
     names = ", ".join(box.record.name for box in started)
     alt = (
         f"{len(started)} containers, {names}, each with an upper layer of its own, over the "
-        f"{len(layers)} read-only layer{'s' * (len(layers) != 1)} of {name}, which they share."
+        f"{counted(len(layers), 'read-only layer')} of {name}, which they share."
     )
     caption = (
         f"One image, {name}, and {len(started)} containers: each adds a layer, none copies one."

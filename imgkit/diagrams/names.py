@@ -10,6 +10,7 @@ from imgkit.conversation import short
 from imgkit.figure import Figure
 from imgkit.legend import Drawing, bold, faint, mono, place, wrapped
 from imgkit.manifest import INDEX_TYPES, Descriptor
+from imgkit.units import counted
 
 _KINDS: Final = {
     "registry": "registry",
@@ -67,8 +68,8 @@ def tags(repository: str, targets: Mapping[str, Descriptor]) -> Figure:
         for image in images
     )
     alt = (
-        f"The repository {repository} has {_count(len(ordered), 'tag')} and "
-        f"{_count(len(images), 'image')} behind them: {told}."
+        f"The repository {repository} has {counted(len(ordered), 'tag')} and "
+        f"{counted(len(images), 'image')} behind them: {told}."
     )
     caption = f"Tags of {repository}, and what they point at today. Dashed: named by."
     rows = [(tag, str(targets[tag].digest)) for tag in ordered]
@@ -83,7 +84,3 @@ def _row(first: int, count: int, x: float, width: float) -> dict[str, str]:
 def _lines(repository: str) -> list[str]:
     folder, slash, last = repository.rpartition("/")
     return [mono(folder + slash, 12), mono(last, 12)] if folder else [mono(last)]
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' * (number != 1)}"

@@ -9,7 +9,7 @@ from imgkit.figure import Figure
 from imgkit.image import Image, read_document
 from imgkit.legend import Drawing, bold, faint, mono, place
 from imgkit.manifest import Descriptor, Index, Manifest
-from imgkit.units import size
+from imgkit.units import counted, size
 
 _MOST: Final = 34
 """Characters of a platform for which there is room."""
@@ -53,10 +53,9 @@ def _told(image: Image, name: str) -> str:
     found = f"the {manifest}"
     if image.index:
         found = f"the index {short(image.index.digest)}. The index points at the {manifest}"
-    layers = len(image.manifest.layers)
     return (
         f"The name {name} points at {found}. The manifest points, by digest, at the config "
-        f"{short(image.id)} and at {layers} layer{'s' * (layers != 1)}, "
+        f"{short(image.id)} and at {counted(len(image.manifest.layers), 'layer')}, "
         f"{size(image.packed_size)} together."
     )
 

@@ -10,7 +10,7 @@ from imgkit.figure import Figure
 from imgkit.legend import Drawing, bold, faint, mono, place
 from imgkit.manifest import Descriptor
 from imgkit.selection import CHOSEN, NO_IMAGE, Candidate, Selection, harmless
-from imgkit.units import size
+from imgkit.units import counted, size
 
 _STEP = 40.0
 _MOST: Final = 30
@@ -32,7 +32,7 @@ def platforms(selection: Selection) -> Figure:
     for number, candidate in enumerate(images):
         _manifest(drawing, candidate, height * number / spaces)
     if other:
-        words = f"{other} attestation{'s' * (other != 1)}"
+        words = counted(other, "attestation")
         where = place(345, height, 176, 46)
         drawing.thing("other", "manifest", bold(words), faint("no image"), **where | _PALE)
         drawing.arrow("index:e", "other:w")

@@ -10,7 +10,7 @@ from imgkit.digest import Digest
 from imgkit.figure import Figure
 from imgkit.legend import LEGEND, Drawing, bold, faint, mono, place, plain, wrapped
 from imgkit.sharing import Holder, Outcome, Shared, Sharing
-from imgkit.units import size
+from imgkit.units import counted, size
 
 _ROW: Final = 58
 _LEFT: Final = 190
@@ -33,12 +33,12 @@ def sharing(now: Sharing) -> Figure:
     _label(drawing, "rest", bottom, "layers of one image", "")
     for column, holder in enumerate(now.holders):
         own = [part for part in holder.parts if not any(part.blob == s.blob for s in shared)]
-        lines = [bold(_count(len(own), "layer")), faint(size(sum(p.blob.size for p in own)))]
+        lines = [bold(counted(len(own), "layer")), faint(size(sum(p.blob.size for p in own)))]
         where = place(_middle(column, width), bottom, width - 12, 46)
         drawing.thing(f"rest {column}", "layer", *lines, **where)
     packed, _ = now.apart
     alt = (
-        f"{_count(len(now.holders), 'image')} and {_count(len(now.layers), 'layer')}, of which "
+        f"{counted(len(now.holders), 'image')} and {counted(len(now.layers), 'layer')}, of which "
         f"{len(shared)} belong to several images and are kept once. Together the layers have "
         f"{size(now.packed)}, packed; with a copy for each image they would have {size(packed)}."
     )
@@ -149,7 +149,3 @@ def _facts(layer: Shared) -> tuple[str, ...]:
 
 def _brief(name: str) -> str:
     return name.removesuffix(":latest")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -30,7 +30,7 @@ from imgkit.mount.upper import Effect
 from imgkit.printable import shown
 from imgkit.stepper.operation import OPERATIONS, Call, Operation, Taken, absolute, calls
 from imgkit.tar.entry import Kind
-from imgkit.units import size
+from imgkit.units import counted, size
 from imgkit.walk import PREVIEW, preview
 
 __all__ = ["OPERATIONS", "UPPER", "Operation", "Row", "Stepper", "Taken"]
@@ -212,7 +212,7 @@ class Stepper:
                 theirs = _texts(kernel.merged()), _texts(kernel.upper())
         except OSError as error:
             return f"The kernel could not be asked: {error.strerror or error}."
-        count = f"{len(self._calls)} call{'s' * (len(self._calls) != 1)}"
+        count = counted(len(self._calls), "call")
         if theirs == (_texts(of_union(self.mount.overlay)), _texts(of_tree(self.mount.upper))):
             return f"Linux made the same {count} on a real mount: merged and upper are as here."
         return f"Linux made the same {count} on a real mount, and the result is another."

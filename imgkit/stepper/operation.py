@@ -11,7 +11,7 @@ from imgkit.mount import Mount
 from imgkit.mount.union import Trace
 from imgkit.mount.upper import Effect
 from imgkit.tar.entry import Kind
-from imgkit.units import size
+from imgkit.units import counted, size
 
 Call = tuple[object, ...]
 """The name of a method of `Mount`, and its arguments."""
@@ -122,9 +122,8 @@ class Taken:
             return f"Refused: {self.error}. {BECAUSE.get(self.error, '')}".rstrip()
         if not self.effects:
             return "Upper is as it was: reading changes nothing."
-        count = len(self.effects)
         copied = f"{size(self.copied)} of content copied up" if self.copied else "no content copied"
-        return f"{count} change{'s' * (count != 1)} in upper, {copied}."
+        return f"{counted(len(self.effects), 'change')} in upper, {copied}."
 
     @property
     def changes(self) -> list[tuple[str, str, str]]:

@@ -15,7 +15,7 @@ from imgkit.platforms import Platform
 from imgkit.printable import shown
 from imgkit.reference import Reference
 from imgkit.selection import CHOSEN, Candidate, Selection
-from imgkit.units import size
+from imgkit.units import counted, size
 from imgkit.widgets.style import CSS, safe, told
 
 IMAGES: Final = (
@@ -122,7 +122,7 @@ def _entry(candidate: Candidate) -> str:
     bytes_of = size(candidate.size) if candidate.layers else "none"
     why = candidate.why
     if candidate.state == CHOSEN:
-        why = f"chosen: {len(candidate.layers)} layer{'s' * (len(candidate.layers) != 1)}"
+        why = f"chosen: {counted(len(candidate.layers), 'layer')}"
     look = ' class="chosen"' if candidate.state == CHOSEN else ""
     kind = "image" if candidate.layers else "other"
     return (

@@ -12,7 +12,7 @@ from imgkit.lab import Lab
 from imgkit.legend import LEGEND
 from imgkit.printable import shown
 from imgkit.sharing import Holder, Outcome, Shared, Sharing, rehearse, remove
-from imgkit.units import size
+from imgkit.units import counted, size
 from imgkit.widgets.style import CSS, safe, told
 
 LOOK: Final = f"""<style>
@@ -163,9 +163,9 @@ def _sum(outcome: Outcome, went: str) -> str:
     shared = sum(len(set(layer.holders)) > 1 for layer in before if layer.blob.digest not in gone)
     refused = [step.refused for step in outcome.steps if step.refused]
     says = (
-        f"{_count(len(outcome.untagged), 'name')} and {len(gone)} of {_count(len(before), 'layer')}"
-        f" {went}: {disk:,} bytes on the disk, {unpacked:,} unpacked. "
-        f"{_count(shared, 'shared layer')} {'stays' if shared == 1 else 'stay'}."
+        f"{counted(len(outcome.untagged), 'name')} and {len(gone)} of "
+        f"{counted(len(before), 'layer')} {went}: {disk:,} bytes on the disk, {unpacked:,} unpacked. "
+        f"{counted(shared, 'shared layer')} {'stays' if shared == 1 else 'stay'}."
     )
     if refused:
         says += f" Refused: {len(refused)} of {len(outcome.steps)}."
@@ -217,10 +217,6 @@ def _kept(layer: Shared) -> str:
 def _several(labels: Sequence[str]) -> str:
     first, *rest = dict.fromkeys(labels)
     return f"{first} and {len(rest)} more" if rest else first
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _line(words: Sequence[str], force: bool) -> str:
