@@ -216,14 +216,14 @@ def merge(layers):
         tree |= {n for n in names if not n.rpartition("/")[2].startswith(".wh.")}
     return sorted(tree)
 """
-_FETCH = """scope = f"repository:{PATH}:pull"
-token = lab.http.get(lab.url + "/token", params={"scope": scope}).json()["token"]
-bearer = {"Authorization": "Bearer " + token}
-home = f"{lab.url}/v2/{PATH}"
+_FETCH = f"""scope = "repository:{PATH}:pull"
+token = lab.http.get(lab.url + "/token", params={{"scope": scope}}).json()["token"]
+bearer = {{"Authorization": "Bearer " + token}}
+home = lab.url + "/v2/{PATH}"
 index = lab.http.get(home + "/manifests/v2", headers=bearer).json()
 mine = next(m for m in index["manifests"] if m["platform"]["architecture"] == "amd64")
 raw = lab.http.get(home + "/manifests/" + mine["digest"], headers=bearer).content
-""".replace("{PATH}", PATH).replace('f"repository', '"repository')
+"""
 _BLOBS = """import json
 
 urls = [home + "/blobs/" + layer["digest"] for layer in json.loads(raw)["layers"]]

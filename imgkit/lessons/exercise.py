@@ -17,6 +17,7 @@ from imgkit.digest import Digest
 from imgkit.errors import ImgkitError
 from imgkit.image import Image
 from imgkit.lab import Lab
+from imgkit.reference import Reference
 
 PASSED: Final = "Passed"
 NOT_ATTEMPTED: Final = "Not attempted"
@@ -71,6 +72,14 @@ def same_digest(answer: Any, truth: Any) -> bool:
 def sample(lab: Lab, name: str) -> Image:
     """The image of that name, straight from the bench's registry: no request, nothing pulled."""
     return samples.image(name, str(lab.platform))
+
+
+def tags(path: str) -> dict[str, str]:
+    """The tags of a sample repository on Docker Hub, and the digest of what each names."""
+    store = samples.store()
+    found = [Reference.parse(name) for name in samples.names()]
+    targets = {str(n.tag): store.lookup(n.canonical) for n in found if n.path == path}
+    return {tag: str(target.digest) for tag, target in targets.items() if target}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from imgkit import samples
 from imgkit.address import Address
-from imgkit.lessons.exercise import Exercise, Mistake
+from imgkit.lessons.exercise import Exercise, Mistake, tags
 from imgkit.lessons.quiz import Choice, Question
 from imgkit.reference import DOCKER_HUB, Reference
 
@@ -23,16 +22,6 @@ CANDIDATES: Final = (
 )
 
 
-def _alpine_tags() -> dict[str, str]:
-    """The tags of `alpine` in the registry, and the digest of what each names."""
-    store = samples.store()
-    names = [Reference.parse(name) for name in samples.names()]
-    found = {
-        name.tag: store.lookup(name.canonical) for name in names if name.path == "library/alpine"
-    }
-    return {str(tag): str(target.digest) for tag, target in found.items() if target}
-
-
 def _legal() -> list[str]:
     return [text for text in CANDIDATES if Address.of(text).reference]
 
@@ -45,7 +34,7 @@ def _same_texts(answer: Any, truth: Any) -> bool:
 
 
 def _images_with(condition: Any) -> int:
-    return len({digest for tag, digest in _alpine_tags().items() if condition(tag)})
+    return len({digest for tag, digest in tags("library/alpine").items() if condition(tag)})
 
 
 EXERCISES: Final = (
@@ -97,7 +86,7 @@ EXERCISES: Final = (
         ),
         expects="a number of images",
         types=(int, float),
-        truth=lambda lab: len(set(_alpine_tags().values())),
+        truth=lambda lab: len(set(tags("library/alpine").values())),
         because="Most of these images have two tags, and the newest release has three.",
         hints=(
             '`lab.repository("alpine").tags()` lists them. Tags of one image have one digest.',
@@ -110,11 +99,11 @@ EXERCISES: Final = (
         ),
         mistakes=(
             Mistake(
-                lambda lab: len(_alpine_tags()),
+                lambda lab: len(tags("library/alpine")),
                 "That is the number of tags. Several of them name the same image.",
             ),
             Mistake(
-                lambda lab: len(set(_alpine_tags().values())) + 1,
+                lambda lab: len(set(tags("library/alpine").values())) + 1,
                 "One too many. Did you count `latest` as an image of its own?",
             ),
             Mistake(

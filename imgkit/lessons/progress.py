@@ -46,7 +46,7 @@ def _lines() -> list[str]:
 
 
 class Progress:
-    """What has been passed so far, a row for each lesson; `lessons` are the keys of exercises."""
+    """What has been passed so far, a row for each lesson; `exercises` are their keys, by lesson."""
 
     def __init__(self, exercises: dict[str, Sequence[str]]) -> None:
         self._exercises = exercises

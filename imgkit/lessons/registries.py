@@ -4,37 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from imgkit import samples
 from imgkit.digest import Digest
-from imgkit.image import read_document
 from imgkit.lab import Lab
-from imgkit.lessons.exercise import Exercise, Mistake, same_digest, sample
+from imgkit.lessons.exercise import Exercise, Mistake, same_digest, sample, tags
 from imgkit.lessons.quiz import Choice, Question
-from imgkit.manifest import Index
-from imgkit.reference import Reference
 
 SCOPE: Final = "repository:library/nginx:pull"
-
-
-def _tags(repository: str) -> dict[str, str]:
-    """The tags of a sample repository, and the digest of what each names."""
-    store = samples.store()
-    found = [Reference.parse(name) for name in samples.names()]
-    mine = [name for name in found if name.path == f"library/{repository}"]
-    targets = {str(name.tag): store.lookup(name.canonical) for name in mine}
-    return {tag: str(target.digest) for tag, target in targets.items() if target}
-
-
-def _entries(lab: Lab, name: str) -> Index:
-    image = sample(lab, name)
-    assert image.index is not None
-    found = read_document(image.source, image.index)
-    assert isinstance(found, Index)
-    return found
-
-
-def _platforms(lab: Lab, name: str) -> int:
-    return sum(not entry.is_attestation for entry in _entries(lab, name).manifests)
 
 
 def _index_digest(lab: Lab, name: str) -> Digest | None:
@@ -59,7 +34,7 @@ EXERCISES: Final = (
         ),
         expects="a number of tags",
         types=(int, float),
-        truth=lambda lab: len(_tags("ubuntu")),
+        truth=lambda lab: len(tags("library/ubuntu")),
         because="Release numbers, code names, and `latest`: most images here have several tags.",
         hints=(
             "There is an address that lists them: `/v2/`, the repository, `/tags/list`.",
@@ -69,15 +44,15 @@ EXERCISES: Final = (
         solution='answer = len(list(lab.repository("ubuntu").tags()))',
         mistakes=(
             Mistake(
-                lambda lab: len(set(_tags("ubuntu").values())),
+                lambda lab: len(set(tags("library/ubuntu").values())),
                 "That is the number of different images. Several tags name the same one.",
             ),
             Mistake(
-                lambda lab: len(_tags("ubuntu")) - 1,
+                lambda lab: len(tags("library/ubuntu")) - 1,
                 "One too few. `latest` is a tag like the others.",
             ),
             Mistake(
-                lambda lab: _platforms(lab, "ubuntu"),
+                lambda lab: len(sample(lab, "ubuntu").platforms),
                 "That is the number of platforms behind one of the tags.",
             ),
         ),

@@ -164,7 +164,8 @@ def _sum(outcome: Outcome, went: str) -> str:
     refused = [step.refused for step in outcome.steps if step.refused]
     says = (
         f"{counted(len(outcome.untagged), 'name')} and {len(gone)} of "
-        f"{counted(len(before), 'layer')} {went}: {disk:,} bytes on the disk, {unpacked:,} unpacked. "
+        f"{counted(len(before), 'layer')} {went}: "
+        f"{disk:,} bytes on the disk, {unpacked:,} unpacked. "
         f"{counted(shared, 'shared layer')} {'stays' if shared == 1 else 'stay'}."
     )
     if refused:
