@@ -114,14 +114,7 @@ class Containers:
             hostname=hostname,
             number=1 + max((one.number for one in self.records()), default=0),
         )
-        if not record.command:
-            raise ContainerError("No command specified", name=record.name)
-        if not record.workdir.startswith("/") and record.workdir:
-            raise ContainerError(
-                f"the working directory '{record.workdir}' is invalid, it needs to be an absolute "
-                "path",
-                name=record.name,
-            )
+        _refuse_unfit(record)
         made = Container(record, image, self.clock, self._keep)
         self._keep(made)
         return made
@@ -238,6 +231,17 @@ class Containers:
 def in_use(store: Store, digest: Digest) -> list[ContainerRecord]:
     """The containers that keep an image (its manifest or config digest) from being removed."""
     return Containers(store).using(digest)
+
+
+def _refuse_unfit(record: ContainerRecord) -> None:
+    """Raise `ContainerError` where there is nothing to run, or no place to run it in."""
+    if not record.command:
+        raise ContainerError("No command specified", name=record.name)
+    if not record.workdir.startswith("/") and record.workdir:
+        raise ContainerError(
+            f"the working directory '{record.workdir}' is invalid, it needs to be an absolute path",
+            name=record.name,
+        )
 
 
 def _merged(env: Sequence[str], more: Sequence[str]) -> list[str]:
