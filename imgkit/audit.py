@@ -19,6 +19,7 @@ from imgkit.errors import ImgkitError
 from imgkit.image import Image, verify
 from imgkit.ingest import disk
 from imgkit.layout import DAMAGED
+from imgkit.leftovers import LETTING_GO
 from imgkit.manifest import Descriptor
 from imgkit.store import Store
 
@@ -122,6 +123,10 @@ class Audit:
         for folder, what in ((DAMAGED, "damaged, put aside"), ("ingest", "not whole")):
             for path in sorted((home / folder).glob("*")):
                 self.notes.append(f"{path}: {what} ({_size(path)} bytes)")
+        if (home / LETTING_GO).exists():
+            self.notes.append(
+                f"{home / LETTING_GO}: a removal was broken off; the next one ends it"
+            )
 
 
 def _size(path: Path) -> int:

@@ -23,6 +23,7 @@ from imgkit.digest import Digest
 from imgkit.errors import ImgkitError
 from imgkit.image import Image
 from imgkit.inventory import Holding, find, holdings
+from imgkit.leftovers import finish, letting_go, reached, unheld
 from imgkit.manifest import Descriptor
 from imgkit.reference import Reference
 from imgkit.store import Store
@@ -58,36 +59,35 @@ class Removal:
 
         Raises `NotFound`, or `Conflict` when something still needs it.
         """
-        with self.store.locked():
+        with self._settled():
             holding, name = find(self.store, text)
             if name is None:
                 return self._by_id(holding, force)
             return self._by_name(holding, name, text, force)
 
     def prune(self, unwanted: Sequence[Holding]) -> tuple[list[Removed], int]:
-        """Afterwards these images are gone; and bytes reclaimed.
+        """Afterwards these images are gone, and what was left behind; and bytes reclaimed.
 
         One that a container uses stays, and one that was given a name or lost one meanwhile.
         """
         gone: list[Removed] = []
-        with self.store.locked():
+        with self._settled():
             before = self._layers()
             now = {holding.id: holding.records for holding in holdings(self.store)}
             for holding in unwanted:
                 if not self._using(holding) and now.get(holding.id) == holding.records:
-                    gone += [*self._untag(holding.names), *self._delete(holding)]
+                    gone += self._delete(holding, holding.names)
             after = self._layers()
-        return gone, sum(size for one, size in before.items() if one not in after)
+            freed = self._sweep()
+        return gone, freed + sum(size for one, size in before.items() if one not in after)
 
     def discard(self, container: Container, *, force: bool = False) -> None:
         """Afterwards the container is gone, and every blob that was kept for it alone."""
         image = Descriptor.from_json(container.record.manifest)
-        with self.store.locked():
-            container.remove(force=force)
-            keep = self._held()
-            for digest in list(_reached(self.store, image, None)):
-                if digest not in keep:
-                    self.store.remove(digest)
+        with self._settled():
+            blobs = set(reached(self.store, image))
+            with letting_go(self.store, blobs):
+                container.remove(force=force)
 
     # -- the two ways ---------------------------------------------------------------------------
 
@@ -106,15 +106,14 @@ class Removal:
         names = [name]
         if not name.digest and same == [name]:  # the digests of a repository go with its last tag
             names += [one for one in holding.digests if _repository(one) == _repository(name)]
-        gone = self._untag(names)
         left = [one for one in holding.names if one not in names]
         running = any(one.state == RUNNING for one in using)
-        if left:
-            return gone
-        if running:
+        if not left and not running:
+            return self._delete(holding, names)
+        gone = self._untag(names)
+        if not left:
             self.store.keep(holding.records[0].descriptor)
-            return gone
-        return gone + self._delete(holding)
+        return gone
 
     def _by_id(self, holding: Holding, force: bool) -> list[Removed]:
         repositories = set(map(_repository, holding.names))
@@ -130,7 +129,7 @@ class Removal:
         if using and not force:
             why = f"image is being used by stopped container {using[0].short}"
             raise self._conflict(holding, "must be forced", why)
-        return [*self._untag(holding.names), *self._delete(holding)]
+        return self._delete(holding, holding.names)
 
     @staticmethod
     def _conflict(holding: Holding, how: str, why: str) -> Conflict:
@@ -149,19 +148,32 @@ class Removal:
             gone.append(Removed(UNTAGGED, name.familiar))
         return gone
 
-    def _delete(self, holding: Holding) -> list[Removed]:
-        """Afterwards the image is gone, and every layer that nothing else has."""
-        gone = [Removed(DELETED, str(holding.id))]
+    def _delete(self, holding: Holding, names: Sequence[Reference]) -> list[Removed]:
+        """Afterwards its last names are gone, the image, and every layer that nothing else has."""
         had = _chain(holding.image) if holding.image else []
-        self.store.forget({record.descriptor.digest for record in holding.records})
+        rows = holding.records
+        blobs = {one for row in rows for one in reached(self.store, row.descriptor, row.index)}
+        with letting_go(self.store, blobs):
+            gone = [*self._untag(names), Removed(DELETED, str(holding.id))]
+            self.store.forget({row.descriptor.digest for row in rows})
         left = {one for image in self._images() for one in _chain(image)}
         gone += [Removed(DELETED, str(one)) for one in reversed(had) if one not in left]
-        keep = self._held()
-        for record in holding.records:
-            for digest in list(_reached(self.store, record.descriptor, record.index)):
-                if digest not in keep:
-                    self.store.remove(digest)
         return gone
+
+    @contextlib.contextmanager
+    def _settled(self) -> Iterator[None]:
+        """While the block lasts nobody else removes; what one who was killed let go is gone."""
+        with self.store.locked():
+            finish(self.store)
+            yield
+
+    def _sweep(self) -> int:
+        """Afterwards nothing is left of what was broken off; returns the bytes freed."""
+        freed = self.store.sweep(beginnings=True)
+        for digest in list(unheld(self.store)):
+            freed += self.store.size_of(digest) or 0
+            self.store.remove(digest)
+        return freed
 
     def _using(self, holding: Holding) -> list[ContainerRecord]:
         return self.containers.using(holding.id)[::-1]
@@ -184,15 +196,6 @@ class Removal:
             for chain, layer in zip(_chain(image), image.layers, strict=True)
         }
 
-    def _held(self) -> set[Digest]:
-        """The digest of every blob that a row or a container needs."""
-        held: set[Digest] = set()
-        for row in self.store.records():
-            held |= set(_reached(self.store, row.descriptor, row.index))
-        for record in self.containers.records():
-            held |= set(_reached(self.store, Descriptor.from_json(record.manifest), None))
-        return held
-
 
 def _repository(name: Reference) -> str:
     return name.repository
@@ -200,12 +203,3 @@ def _repository(name: Reference) -> str:
 
 def _chain(image: Image) -> list[Digest]:
     return list(image.config.chain_ids)
-
-
-def _reached(store: Store, manifest: Descriptor, index: Digest | None) -> Iterator[Digest]:
-    """The digests of all blobs that one row leads to."""
-    yield manifest.digest
-    if index:
-        yield index
-    with contextlib.suppress(ImgkitError):  # missing or damaged
-        yield from (child.digest for child in Image(store, manifest).manifest.children)

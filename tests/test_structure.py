@@ -39,6 +39,7 @@ MAP: Final = (
     ("draft",),
     ("inventory",),
     ("container",),
+    ("leftovers",),
     ("audit", "removal"),
     ("build", "sharing", "stepper"),
     ("client", "rebuild", "server"),
