@@ -1,21 +1,27 @@
 """Bytes that no author thought of, for every reader of what strangers send; guided by coverage.
 
-    python tests/fuzz.py TARGET SECONDS
+    python tests/fuzz.py TARGET SECONDS [FOLDER]
 
 That needs atheris, which nothing else here does (`pip install atheris`). An input that breaks a
 rule is to be put into tests/corpus/TARGET, where tests/test_fuzz.py reads it ever after. A rule is
 broken by an error that is not ours, by ten seconds for one input, and by a gigabyte of memory.
+What reached new code is in FOLDER afterwards, if one is named.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import gzip
 import io
+import json
+import re
 import sys
+import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Final
 
 from images import AMD64, add_image, tar_of
@@ -27,6 +33,7 @@ from imgkit.archive.saving import save
 from imgkit.build import dockerfile
 from imgkit.client import challenge
 from imgkit.config import Config
+from imgkit.digest import Digest
 from imgkit.errors import ImgkitError
 from imgkit.manifest import parse
 from imgkit.reference import Reference
@@ -77,6 +84,22 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
 }
 
 
+def mend(data: bytes) -> bytes:
+    """The same with the right checksum in every header of a tar, or no change would get past it."""
+    blocks = bytearray(data)
+    for at in range(0, len(data) - 511, tarfile.BLOCKSIZE):
+        if blocks[at + 257 : at + 262] == b"ustar":
+            blocks[at + 148 : at + 156] = b" " * 8
+            blocks[at + 148 : at + 156] = b"%06o\0 " % sum(blocks[at : at + 512])
+    return bytes(blocks)
+
+
+def words(target: str) -> str:
+    """The words of good inputs, as a dictionary for the search."""
+    found = {word for data in _good(target) for word in re.findall(rb"[\w.+/:-]{3,80}", data)}
+    return "".join(f'"{word.decode()}"\n' for word in sorted(found))
+
+
 def seeds(target: str) -> list[bytes]:
     """Good inputs to begin with, and those that were found."""
     found = [path.read_bytes() for path in sorted((CORPUS / target).glob("*"))]
@@ -101,28 +124,43 @@ def _good(target: str) -> list[bytes]:
             b'# escape=`\nARG A=1\nFROM alpine:${A} AS base\nRUN a `\n b\nCMD ["sh", "-c"]\n',
             b"FROM x\nCOPY --from=base --chown=1:2 a b /c/\nENV a=b c='d e'\nSTOPSIGNAL 9\n",
         ],
-        "archive": [saved.getvalue()],
+        "archive": [saved.getvalue(), _of_old_docker(plain)],
     }[target]
 
 
+def _of_old_docker(layer: bytes) -> bytes:
+    """What Docker before version 25 saved; no digest guards what is said in it."""
+    config = Config.make(AMD64, [Digest.of(layer)], [], {"Cmd": ["sh"]}, "2024-05-01T00:00:00Z")
+    image = {"Config": "config.json", "RepoTags": ["app:1"], "Layers": ["1/layer.tar"]}
+    listed = json.dumps([image]).encode()
+    return tar_of({"config.json": config.raw, "1/layer.tar": layer, "manifest.json": listed})
+
+
 def once(target: str, data: bytes) -> None:
-    """Read one input; an error of ours is an answer."""
-    with contextlib.suppress(ImgkitError):
-        TARGETS[target](data)
+    """Read one input, as it is and mended; an error of ours is an answer."""
+    for given in {data, mend(data)}:
+        with contextlib.suppress(ImgkitError):
+            TARGETS[target](given)
 
 
-def main(target: str, seconds: str) -> None:
+def main(target: str, seconds: str, kept: str | None = None) -> None:
     """Search for that long; ends with an error where a rule is broken."""
     import atheris
 
     (CORPUS / target).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
+        good, terms = Path(folder, "good"), Path(folder, "words")
+        good.mkdir()
         for number, data in enumerate(seeds(target)):
-            (Path(folder) / str(number)).write_bytes(data)
-        atheris.instrument_all()
-        limits = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=1024"]
-        sizes = ["-max_len=20000", f"-artifact_prefix={CORPUS / target}/"]
-        atheris.Setup([sys.argv[0], *limits, *sizes, folder], lambda data: once(target, data))
+            (good / str(number)).write_bytes(data)
+        terms.write_text(words(target))
+        for function in [one for one in gc.get_objects() if isinstance(one, FunctionType)]:
+            if str(function.__module__).startswith("imgkit"):
+                atheris.instrument_func(function)
+        options = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=1024"]
+        options += ["-max_len=32768", f"-dict={terms}", f"-artifact_prefix={CORPUS / target}/"]
+        options += ["-print_final_stats=1", *([kept] if kept else []), str(good)]
+        atheris.Setup([sys.argv[0], *options], lambda data: once(target, data))
         atheris.Fuzz()
 
 
