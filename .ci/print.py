@@ -3,7 +3,8 @@
 python .ci/print.py [--solutions] [--into DIRECTORY] [NOTEBOOK ...]
 
 Tables that repeat a figure are unfolded, since paper cannot be clicked. Hints, answers and
-solutions stay folded, and so away from paper, unless `--solutions` asks for them.
+solutions stay folded, and paper has room to write in their place, unless `--solutions` asks for
+them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from html import unescape
 from pathlib import Path
 
 import nbformat
@@ -21,25 +23,17 @@ from nbconvert import HTMLExporter
 from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-STYLE = """<style>
-img { max-width: 100%; }
-.jp-Notebook { max-width: 900px; margin: auto; }
-pre { white-space: pre-wrap !important; overflow-wrap: anywhere; }
-td, th { text-align: left !important; }
-td, th, td code { overflow-wrap: break-word; white-space: normal !important; }
-td code { overflow-wrap: anywhere; }
-img, tr { break-inside: avoid; }
-h1, h2, h3, h4 { break-after: avoid; }
-@page { size: A4; margin: 16mm 14mm; }
-@media print {
-  body { zoom: 0.82; }
-  .jp-InputPrompt, .jp-OutputPrompt { display: none; }
-  .jp-Cell, .jp-Cell div, details, figure { break-inside: auto !important; }
-  .jp-Cell-outputWrapper, .jp-OutputArea, .jp-OutputArea-child, .jp-OutputArea-output {
-    display: block !important; overflow: visible !important; }
-}
-</style></head>"""
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "microsoft-edge")
+NO_BROWSER = (
+    f"No PDF, only HTML: none of {', '.join(BROWSERS)} is installed. Install Chromium and repeat "
+    'this, or open a page in any browser, press Ctrl+P and choose "Save as PDF".'
+)
+STYLE = ROOT / ".ci" / "print.css"
+PRINTED = re.compile(r"""(?<=text/plain" tabindex="0">\n<pre)>(.*?)(?=</pre>)""", re.DOTALL)
+FIT = 100
+"""Columns of what was printed that fit on a page."""
+LEGIBLE = 144
+"""Columns that fit in letters as small as can be read."""
 
 
 def main() -> int:
@@ -52,7 +46,7 @@ def main() -> int:
     options.into.mkdir(parents=True, exist_ok=True)
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
-        print("No PDF: Chromium is not installed. Any browser prints the HTML.")
+        print(NO_BROWSER)
     failed = 0
     for path in options.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb")):
         page = options.into / f"{path.stem}.html"
@@ -67,26 +61,42 @@ def main() -> int:
 def html(path: Path, *, solutions: bool = False) -> str:
     """A notebook as one page that needs no network: what it shows is in it."""
     exporter = HTMLExporter(config=Config({"HTMLExporter": {"exclude_anchor_links": True}}))
-    text, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
+    notebook = nbformat.read(path, as_version=4)
+    title = notebook.cells[0].source.partition("\n")[0].lstrip("# ")
+    text, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
     text = re.sub(r"<script\b.*?</script>", "", text, flags=re.DOTALL)
     text = re.sub(r'href="(\d\d-[\w-]+)\.ipynb', r'href="\1.html', text)
     text = text.replace('href="../', 'href="../../')
+    text = PRINTED.sub(narrowed, text)
     folded = "<details>" if solutions else "<details><summary>The same as a table"
     text = text.replace(folded, folded.replace("<details>", "<details open>"))
-    return text.replace("</head>", STYLE, 1)
+    return text.replace("</head>", f"<style>{STYLE.read_text()}</style></head>", 1)
+
+
+def narrowed(printed: re.Match[str]) -> str:
+    """The rest of a `<pre>`; a table that is too wide for the page in smaller letters."""
+    lines = unescape(re.sub(r"<.*?>", "", printed[1])).splitlines()
+    widest = max(map(len, lines), default=0)
+    tables = [line for line in lines if len(line) > FIT and re.search(r"\S {3,}\S", line)]
+    smaller = tables and widest <= LEGIBLE
+    size = f' style="font-size: {100 * FIT // widest}%"' if smaller else ""
+    return f"{size}>{printed[1]}"
 
 
 def pdf(browser: str, page: Path) -> bool:
     """The page as PDF beside it; whether that worked."""
     target = page.with_suffix(".pdf")
+    target.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="imgkit-print-") as profile:
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
         command += [f"--user-data-dir={profile}", f"--print-to-pdf={target}", page.as_uri()]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=120)
-    if done.returncode or not target.exists():
-        print(f"{page.stem}: {browser} made no PDF", file=sys.stderr)
-        return False
-    return True
+        try:
+            subprocess.run(command, capture_output=True, check=True, timeout=120)
+        except (OSError, subprocess.SubprocessError):
+            target.unlink(missing_ok=True)
+    if not target.exists():
+        print(f"{page.stem}: {browser} made no PDF. Print the HTML.", file=sys.stderr)
+    return target.exists()
 
 
 if __name__ == "__main__":

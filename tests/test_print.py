@@ -5,12 +5,16 @@ from __future__ import annotations
 import html
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from conftest import ROOT, peer
 from test_notebooks import IDS, NOTEBOOKS, cells
+
+BUILD_AND_RUN = NOTEBOOKS[7]
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,45 @@ def test_links_lead_somewhere(path: Path, export: ModuleType) -> None:
         to for to in links if to not in pages and not (ROOT / "build/print" / to).resolve().exists()
     ]
     assert lost == []
+
+
+def test_a_wide_table_is_made_to_fit(export: ModuleType) -> None:
+    """Its rows are not wrapped; words are, at their full size."""
+    printed = re.findall(r'<pre style="font-size: (\d+)%">([^<]*)', export.html(BUILD_AND_RUN))
+    assert [int(percent) < 100 and "CONTAINER ID" in text for percent, text in printed] == [True]
+    wide = '<div data-mime-type="text/plain" tabindex="0">\n<pre>{}</pre>'
+    assert "%" in export.PRINTED.sub(export.narrowed, wide.format("ID   " * 25 + "&lt;none&gt;"))
+    for text in ("word " * 25, "ID   " * 40, "ID   " * 10, "", "&lt;      &gt;" * 9):
+        assert export.PRINTED.sub(export.narrowed, wide.format(text)) == wide.format(text)
+
+
+def test_a_page_has_the_title_of_its_lesson(export: ModuleType) -> None:
+    """Which a browser prints, and gives the file that it saves."""
+    assert "<title>Look inside an image in five minutes</title>" in export.html(NOTEBOOKS[0])
+
+
+def test_without_a_browser(tmp_path: Path) -> None:
+    """And without `dot`, or any program: HTML is written, and what to do for PDF is said."""
+    program = [sys.executable, ROOT / ".ci" / "print.py", "--into", tmp_path, NOTEBOOKS[0]]
+    alone = {"PATH": str(tmp_path)}
+    done = subprocess.run(program, env=alone, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Install Chromium" in done.stdout
+    assert "Save as PDF" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == [f"{IDS[0]}.html"]
+
+
+def test_a_browser_that_fails(
+    export: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said, and no PDF of an earlier time is left to be taken for a new one."""
+    page, old = tmp_path / "00.html", tmp_path / "00.pdf"
+    page.write_text("<p>")
+    for browser in ("false", "true", "no-such-browser"):
+        old.write_bytes(b"%PDF-")
+        assert not export.pdf(browser, page)
+        assert not old.exists()
+        assert f"{browser} made no PDF" in capsys.readouterr().err
 
 
 def test_solutions_stay_folded(export: ModuleType) -> None:
