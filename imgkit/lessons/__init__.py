@@ -1,4 +1,4 @@
-"""The course beside its notebooks: the list of lessons, exercises and quizzes, as data."""
+"""The course beside its notebooks: the list of lessons, how exercises are judged, quizzes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ from imgkit.lessons import (
     start_here,
     union,
 )
-from imgkit.lessons.course import COURSE, Lesson
+from imgkit.lessons.course import COURSE, Lesson, Question
 from imgkit.lessons.exercise import PASSED, Exercise, Verdict
 from imgkit.lessons.progress import Progress, note
-from imgkit.lessons.quiz import Question
 
 __all__ = [
     "COURSE",
@@ -63,9 +62,7 @@ EXERCISES: Final[dict[str, Exercise]] = {
 }
 """Every exercise by its key, such as "pulling-1"."""
 
-QUIZZES: Final[dict[str, tuple[Question, ...]]] = {
-    file: module.QUIZ for file, module in _BESIDE.items()
-}
+QUIZZES: Final = {lesson.file: lesson.quiz for lesson in COURSE}
 """The quiz at the end of each notebook."""
 
 

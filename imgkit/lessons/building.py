@@ -1,4 +1,4 @@
-"""Exercises and quiz of `08-building-and-sharing`."""
+"""Exercises of `08-building-and-sharing`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from imgkit.digest import Digest
 from imgkit.image import copy
 from imgkit.lab import PLATFORM
 from imgkit.lessons.exercise import Exercise, Mistake
-from imgkit.lessons.quiz import Choice, Question
 from imgkit.rebuild import Rebuild, Run
 from imgkit.store import Store
 
@@ -138,34 +137,15 @@ def _blobs() -> tuple[int, int]:
     return len(second.blobs - first.blobs), len(second.blobs)
 
 
-def _indented(text: str) -> str:
-    return f"```dockerfile\n{text.strip()}\n```"
-
-
 EXERCISES: Final = (
     Exercise(
         key="building-1",
-        task=(
-            "**Exercise 1.** The sorting takes an hour, and `greet.sh` is changed all day. Write a "
-            "Dockerfile that makes the same files in `/app` as this one, and does not sort again "
-            f"when only `greet.sh` changed. The answer is its text.\n\n{_indented(SLOW)}"
-        ),
         expects="the text of a Dockerfile",
         types=(str, bytes, list, tuple),
         passes=_does(_ordered, _RIGHT),
         because="What changes often comes late: the sorting stands above it and stays cached.",
-        hints=(
-            "The cache breaks at the first step that sees the changed file. Which must come later?",
-            "One COPY can become two: first what the sorting needs, later the rest.",
-            "`COPY words.txt /app/`, then the RUN, then `COPY greet.sh /app/`.",
-        ),
-        solution=(
-            'answer = """FROM alpine\n'
-            "COPY words.txt /app/\n"
-            "RUN sort /app/words.txt > /app/sorted.txt\n"
-            "COPY greet.sh /app/\n"
-            'CMD ["sh", "/app/greet.sh"]\n'
-            '"""'
+        hint=(
+            "The cache breaks at the first step that sees the changed file. Which must come later?"
         ),
         mistakes=(
             Mistake(
@@ -195,32 +175,11 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="building-2",
-        task=(
-            "**Exercise 2.** The registry has an image of this Dockerfile. Then `greet.sh` is "
-            "changed, and the new image is pushed to the same repository. How many **blobs** "
-            f"travel? The answer is a number.\n\n{_indented(DOCKERFILE)}"
-        ),
         expects="a number of blobs",
         types=(int, float),
         truth=lambda lab: _blobs()[0],
         because="The layer with `greet.sh`, and the config, which lists that layer's DiffID.",
-        hints=(
-            "Layers and the config are blobs. Which of them are not the same as before?",
-            "A config lists the DiffIDs of all layers. So can it stay as it was?",
-            "Compare `{blob.digest for blob in image.manifest.children}` of both images.",
-        ),
-        solution=(
-            "from imgkit.lessons.building import DOCKERFILE, FILES\n"
-            "from imgkit.widgets import BuildStepper\n\n"
-            'builds = BuildStepper(lab, DOCKERFILE, FILES, "first")\n'
-            "builds.go.click()\n"
-            'builds = BuildStepper(lab, DOCKERFILE, FILES, "second")\n'
-            'builds.edit("greet.sh", "tail -n 1 /app/sorted.txt\\n")\n'
-            "builds.go.click()\n"
-            'first = {blob.digest for blob in lab.image("first").manifest.children}\n'
-            'second = {blob.digest for blob in lab.image("second").manifest.children}\n'
-            "answer = len(second - first)"
-        ),
+        hint="Layers and the config are blobs. Which of them are not the same as before?",
         mistakes=(
             Mistake(
                 lambda lab: _blobs()[0] - 1,
@@ -240,20 +199,11 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="building-3",
-        task=(
-            "**Exercise 3.** Beside `words.txt` and `greet.sh` lies a file `.env` with a password. "
-            "The Dockerfile says `COPY . /app`. Write a `.dockerignore` that keeps `.env` out of "
-            "the image, and the other two in it. The answer is its text."
-        ),
         expects="the text of a .dockerignore",
         types=(str, bytes, list, tuple),
         passes=_does(_ignored, _RIGHT),
         because="What is left out of the context can't be copied, by mistake or otherwise.",
-        hints=(
-            "A `.dockerignore` has one pattern a line: what matches is left out of the context.",
-            "Paths are those of the context, where the file is called `.env`.",
-        ),
-        solution='answer = ".env\\n"',
+        hint="A `.dockerignore` has one pattern a line: what matches is left out of the context.",
         mistakes=(
             Mistake(
                 lambda lab: "/app/.env\n",
@@ -280,65 +230,6 @@ EXERCISES: Final = (
                 lambda lab: "*\n",
                 "The secret is kept out, and so is a file that the image needs.",
                 fits=_does(_ignored, _LEAVES_OUT),
-            ),
-        ),
-    ),
-)
-
-QUIZ: Final = (
-    Question(
-        "A line in the middle of a Dockerfile says RUN apk update. The last build was a month "
-        "ago. What happens now?",
-        (
-            Choice(
-                "It is carried out, because the packages on the server have changed",
-                "Nobody asks the server: a step is compared by what is known before it runs.",
-            ),
-            Choice(
-                "It is carried out, because a month has passed",
-                "Steps in the cache have no date at which they expire.",
-            ),
-            Choice(
-                "It comes from the cache, if nothing before it changed",
-                "The same words on the same image: to the cache it is the same step. "
-                "--no-cache is for that.",
-                right=True,
-            ),
-        ),
-    ),
-    Question(
-        "docker push says of a layer: Mounted from team/app. What travelled?",
-        (
-            Choice(
-                "One request with two names: the registry has the layer in team/app",
-                "It links what it has into the other repository, and no bytes of it move.",
-                right=True,
-            ),
-            Choice(
-                "The layer, from team/app to your machine and back",
-                "Nothing comes to your machine in a push.",
-            ),
-            Choice(
-                "The layer, as in every push",
-                "Then it had said Pushed.",
-            ),
-        ),
-    ),
-    Question(
-        "You build for linux/arm64 on an amd64 machine, with QEMU. Which step is slow?",
-        (
-            Choice(
-                "COPY, because the files have to be translated",
-                "Files are copied as they are. What they are for, COPY does not know.",
-            ),
-            Choice(
-                "RUN, because a program for another processor is translated while it runs",
-                "Only RUN starts programs of the image; the rest needs no processor of that kind.",
-                right=True,
-            ),
-            Choice(
-                "The push, because there are two images",
-                "Twice as much may travel, but QEMU has no part in it.",
             ),
         ),
     ),

@@ -1,4 +1,4 @@
-"""Exercises and quiz of `13-capstone`: each answer is judged by what it is or does, not how."""
+"""Exercises of `13-capstone`: each answer is judged by what it is or does, not how."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from imgkit.digest import Digest
 from imgkit.image import Image, read_document
 from imgkit.lab import Lab
 from imgkit.lessons.exercise import Exercise, Mistake, same_digest, sample
-from imgkit.lessons.quiz import Choice, Question
 from imgkit.manifest import Index
 from imgkit.tar import read, write
 from imgkit.tar.compression import decompress
@@ -200,56 +199,15 @@ def _merged(lab: Lab, **rules: bool) -> Digest:
     return Digest.of(("\n".join(merge(_layers(lab), **rules)) + "\n").encode())
 
 
-_OPEN = """import io, tarfile
-
-def merge(layers):
-    tree = set()
-    for layer in layers:
-        names = tarfile.open(fileobj=io.BytesIO(layer)).getnames()
-        for name in names:
-            folder, _, last = name.rpartition("/")
-            if last == ".wh..wh..opq":
-                tree = {p for p in tree if not p.startswith(folder + "/")}
-            elif last.startswith(".wh."):
-                gone = (folder + "/" + last[4:]).lstrip("/")
-                tree = {p for p in tree if not (p + "/").startswith(gone + "/")}
-        tree |= {n for n in names if not n.rpartition("/")[2].startswith(".wh.")}
-    return sorted(tree)
-"""
-_FETCH = f"""scope = "repository:{PATH}:pull"
-token = lab.http.get(lab.url + "/token", params={{"scope": scope}}).json()["token"]
-bearer = {{"Authorization": "Bearer " + token}}
-home = lab.url + "/v2/{PATH}"
-index = lab.http.get(home + "/manifests/v2", headers=bearer).json()
-mine = next(m for m in index["manifests"] if m["platform"]["architecture"] == "amd64")
-raw = lab.http.get(home + "/manifests/" + mine["digest"], headers=bearer).content
-"""
-_BLOBS = """import json
-
-urls = [home + "/blobs/" + layer["digest"] for layer in json.loads(raw)["layers"]]
-layers = [lab.http.get(url, headers=bearer).content for url in urls]
-"""
-
 EXERCISES: Final = (
     Exercise(
         key="capstone-1",
-        task=(
-            f"**Step 1: a token.** Get one that is good for pulling from `{PATH}`. "
-            "The answer is the token, a text."
-        ),
         expects="a token, which is a text of letters and digits",
         types=str,
         passes=_is_token,
         because="The registry will let this one in, for this repository.",
-        hints=(
-            "The address is `lab.url` and `/token`; say in the parameter `scope` what it is for.",
-            f"The scope is `repository:{PATH}:pull`.",
-            'The answer is JSON, with the token under `"token"`.',
-        ),
-        solution=(
-            f'scope = "repository:{PATH}:pull"\n'
-            'said = lab.http.get(lab.url + "/token", params={"scope": scope}).json()\n'
-            'answer = said["token"]'
+        hint=(
+            "The address is `lab.url` and `/token`; say in the parameter `scope` what it is for."
         ),
         mistakes=(
             Mistake(
@@ -271,21 +229,12 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="capstone-2",
-        task=(
-            f"**Step 2: the manifest.** Fetch the manifest of `{NAME}` for `linux/amd64`. "
-            "The answer is its bytes, as they came."
-        ),
         expects="bytes",
         types=bytes,
         truth=_manifest_of,
         same=_same_bytes,
         because="Their digest is the one in the index: nobody changed a byte on the way.",
-        hints=(
-            "What has the tag is an index. Which of its entries is yours?",
-            "Ask again at `/manifests/`, with the digest of that entry in the place of the tag.",
-            "`.content` has the bytes of an answer; `.json()` has what they mean.",
-        ),
-        solution=_FETCH + "answer = raw",
+        hint="What has the tag is an index. Which of its entries is yours?",
         mistakes=(
             Mistake(_index, "That is the index, the list of platforms. Go one step further."),
             Mistake(
@@ -305,26 +254,11 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="capstone-3",
-        task=(
-            "**Step 3: a check.** Write a function `intact(data, digest)` that says whether "
-            "`data`, some bytes, have the digest `digest`, a text such as `sha256:e3b0...`. "
-            "The answer is the function itself."
-        ),
         expects="a function of two arguments",
         truth=lambda lab: intact,
         same=_judges,
         because="It takes what is whole and refuses the rest. No pull should do with less.",
-        hints=(
-            "`hashlib.sha256(data).hexdigest()` gives the digits.",
-            "The digest that you compare with begins with `sha256:`.",
-            "Compare all of it. Twelve digits are for people.",
-        ),
-        solution=(
-            "import hashlib\n\n"
-            "def intact(data, digest):\n"
-            '    return "sha256:" + hashlib.sha256(data).hexdigest() == digest\n\n'
-            "answer = intact"
-        ),
+        hint="`hashlib.sha256(data).hexdigest()` gives the digits.",
         mistakes=(
             Mistake(
                 lambda lab: lambda data, digest: True,
@@ -343,21 +277,12 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="capstone-4",
-        task=(
-            "**Step 4: the layers.** Fetch every layer that your manifest names, and check it with "
-            "your function. The answer is a list of bytes, base first."
-        ),
         expects="a list of bytes objects",
         types=(list, tuple),
         truth=_layers,
         same=_same_blobs,
         because="Every byte of the image is yours now, and checked.",
-        hints=(
-            'The manifest is JSON: `json.loads(raw)["layers"]` lists digests and sizes.',
-            "A blob is at `/v2/`, the repository, `/blobs/`, the digest.",
-            "Keep the bytes as they came, compressed, in the order of the manifest.",
-        ),
-        solution=_FETCH + _BLOBS + "answer = layers",
+        hint='The manifest is JSON: `json.loads(raw)["layers"]` lists digests and sizes.',
         mistakes=(
             Mistake(
                 lambda lab: _layers(lab)[::-1],
@@ -375,22 +300,11 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="capstone-5",
-        task=(
-            "**Step 5: one tree.** Write a function `merge(layers)`: it takes a list of layers as "
-            "they came, base first, and returns the paths of the one filesystem that they make, "
-            "without whiteouts and without what these hide. The answer is the function itself."
-        ),
         expects="a function of one argument, a list of bytes",
         truth=lambda lab: merge,
         same=_merges,
         because="Eight small stacks came out of it as the specification says.",
-        hints=(
-            "`tarfile.open(fileobj=io.BytesIO(layer)).getnames()` lists a layer, gzip or not.",
-            "`.wh.name` hides `name` of the layers below, with all that is below `name`.",
-            "`.wh..wh..opq` hides all that the layers below have in its directory.",
-            "A whiteout is about the layers below, never about its own: first hide, then add.",
-        ),
-        solution=_OPEN + "\nanswer = merge",
+        hint="`tarfile.open(fileobj=io.BytesIO(layer)).getnames()` lists a layer, gzip or not.",
         mistakes=(
             Mistake(
                 lambda lab: lambda layers: merge(layers, whiteouts=False, opaques=False),
@@ -412,25 +326,12 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="capstone-6",
-        task=(
-            "**Step 6: the proof.** Merge the layers of step 4, sort the paths, write each on a "
-            "line of its own (with a line break after the last, too) and compute the digest. "
-            "The answer is a text that begins with `sha256:`."
-        ),
         expects="a digest, such as 'sha256:9bf5...'",
         types=str,
         truth=_listing,
         same=same_digest,
         because="The filesystem that you made is the one that imgkit, Docker and the kernel make.",
-        hints=(
-            r"The bytes are `('\n'.join(sorted(paths)) + '\n').encode()`.",
-            "Directories count as paths, without a slash at the end.",
-        ),
-        solution=(
-            f"import hashlib\n{_FETCH}{_BLOBS}{_OPEN}"
-            r'text = "\n".join(merge(layers)) + "\n"' + "\n"
-            'answer = "sha256:" + hashlib.sha256(text.encode()).hexdigest()'
-        ),
+        hint=(r"The bytes are `('\n'.join(sorted(paths)) + '\n').encode()`."),
         mistakes=(
             Mistake(
                 lambda lab: _listing(lab, end=""),
@@ -443,60 +344,6 @@ EXERCISES: Final = (
             Mistake(
                 lambda lab: _merged(lab, whiteouts=False),
                 "The whiteouts are in your list as if they were files.",
-            ),
-        ),
-    ),
-)
-
-QUIZ: Final = (
-    Question(
-        "Which of these did your pull have to trust?",
-        (
-            Choice(
-                "The registry, for the bytes of the layers",
-                "You checked every one of them against a digest.",
-            ),
-            Choice(
-                "The registry, for what the tag points at today",
-                "All digests hang on the first answer. Pull by digest, and it is not even that.",
-                right=True,
-            ),
-            Choice("Nobody at all", "Who told you which index has the tag?"),
-        ),
-    ),
-    Question(
-        "Why must a layer be hidden from below before its own files are added?",
-        (
-            Choice(
-                "Because a whiteout is about the layers below it, never about its own",
-                "A directory may be deleted and made anew in one layer.",
-                right=True,
-            ),
-            Choice(
-                "Because tar lists whiteouts first",
-                "A tar has any order. That is why you cannot rely on it.",
-            ),
-            Choice(
-                "Because otherwise the digest is wrong",
-                "The digest is of the archive, whatever you do with it.",
-            ),
-        ),
-    ),
-    Question(
-        "Somebody compresses a layer again, smaller. What must change?",
-        (
-            Choice(
-                "The DiffID, the config and the image ID",
-                "The archive within is the same, and so is its DiffID.",
-            ),
-            Choice(
-                "The blob's digest, so the manifest, so the index",
-                "Each names the next by digest. The config stays as it is.",
-                right=True,
-            ),
-            Choice(
-                "Nothing, as the files are the same",
-                "The files are, the bytes that travel are not.",
             ),
         ),
     ),

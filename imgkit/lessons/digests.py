@@ -1,4 +1,4 @@
-"""Exercises and quiz of `10-digests`."""
+"""Exercises of `10-digests`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from imgkit.errors import ImgkitError
 from imgkit.image import Image, read_document
 from imgkit.lab import Lab
 from imgkit.lessons.exercise import Exercise, Mistake, same_digest, sample
-from imgkit.lessons.quiz import Choice, Question
 from imgkit.manifest import Index
 from imgkit.reference import Reference
 
@@ -133,24 +132,11 @@ def _same_ends(answer: Any, _: Lab) -> bool:
 EXERCISES: Final = (
     Exercise(
         key="digests-1",
-        task=(
-            f"**Exercise 1.** Your deployment says `{NAME}:7.4.1`. Write the name that pulls the "
-            "same image from this registry today, and can never pull another. The answer is a text."
-        ),
         expects="a name that could stand behind docker pull",
         types=str,
         passes=_is_pinned,
         because="Whatever becomes of the tags: these bytes, or an error.",
-        hints=(
-            "A tag can be moved, even one with three numbers. What can't?",
-            "`docker buildx imagetools inspect` prints the digest of what a name points at.",
-            "A digest stands behind an `@`, with its algorithm and all 64 digits.",
-        ),
-        solution=(
-            "from imgkit.reference import Reference\n\n"
-            f'name = Reference.parse("{NAME}:7.4.1")\n'
-            f"answer = f\"{NAME}@{{lab.repository('{NAME}').resolve(name).digest}}\""
-        ),
+        hint="A tag can be moved, even one with three numbers. What can't?",
         mistakes=(
             Mistake(
                 lambda lab: f"{NAME}:7.4.1",
@@ -178,26 +164,12 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="digests-2",
-        task=(
-            f"**Exercise 2.** Compute the ChainID of the two lowest layers of `{NAME}`. "
-            "The answer is a digest."
-        ),
         expects="a digest, 'sha256:' and 64 digits",
         types=(str, bytes),
         truth=lambda lab: sample(lab, NAME).config.chain_ids[1],
         same=same_digest,
         because="It names the stack: the same second layer on another first one has another.",
-        hints=(
-            "A ChainID is the hash of a short text, not of any file.",
-            "The text is two digests with a blank between them: what is below, what is on top.",
-            "Which digests? Those of the tars: `lab.image(...).config.diff_ids`.",
-        ),
-        solution=(
-            "import hashlib\n\n"
-            f'lab.pull("{NAME}")\n'
-            f'first, second = lab.image("{NAME}").config.diff_ids[:2]\n'
-            'answer = "sha256:" + hashlib.sha256(f"{first} {second}".encode()).hexdigest()'
-        ),
+        hint="A ChainID is the hash of a short text, not of any file.",
         mistakes=(
             Mistake(
                 lambda lab: sample(lab, NAME).config.diff_ids[1],
@@ -224,29 +196,11 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="digests-3",
-        task=(
-            f"**Exercise 3.** Find two different texts whose SHA-256 begins with the same {DIGITS} "
-            "hex digits. The answer is the pair."
-        ),
         expects="two texts, as (first, second)",
         types=(tuple, list),
         passes=lambda answer, lab: _in_common(answer) >= DIGITS,
         because=f"{16**DIGITS:,} beginnings are possible, and some 1,300 tries were enough.",
-        hints=(
-            "Take texts that are numbered, and remember every beginning that you have seen.",
-            "In the cell above, what has to be changed for one digit more?",
-        ),
-        solution=(
-            "import hashlib, itertools\n\n"
-            "seen = {}\n"
-            "for number in itertools.count():\n"
-            "    text = str(number)\n"
-            f"    start = hashlib.sha256(text.encode()).hexdigest()[:{DIGITS}]\n"
-            "    if start in seen:\n"
-            "        break\n"
-            "    seen[start] = text\n"
-            "answer = (seen[start], text)"
-        ),
+        hint="Take texts that are numbered, and remember every beginning that you have seen.",
         mistakes=(
             Mistake(
                 lambda lab: ("image 1", "image 1"),
@@ -262,66 +216,6 @@ EXERCISES: Final = (
                 lambda lab: collision(DIGITS, _backwards),
                 "Their digests *end* with the same digits. Look at the beginning.",
                 _same_ends,
-            ),
-        ),
-    ),
-)
-
-QUIZ: Final = (
-    Question(
-        "A pull of alpine printed Digest: sha256:02bb6f428431..., and docker images then showed "
-        "44dd6f223004 and 7.73MB. Which Docker was it?",
-        (
-            Choice(
-                "One with the containerd image store",
-                "There the ID would begin as the digest does: both are of what the tag points at.",
-            ),
-            Choice(
-                "One with the classic image store",
-                "The ID is another digest than that of the pull: the one of the config.",
-                right=True,
-            ),
-            Choice(
-                "That can't be: one of the two was damaged",
-                "Both are right. They are hashes of two different documents of one image.",
-            ),
-        ),
-    ),
-    Question(
-        "Somebody packs the layers of an image again with a better compressor. No file changes. "
-        "Which of these stays the same?",
-        (
-            Choice(
-                "The digest of the manifest",
-                "It has the digests of the blobs in it, and these are new.",
-            ),
-            Choice(
-                "The digest that docker pull prints",
-                "It is that of the index or manifest, and both change.",
-            ),
-            Choice(
-                "The config, and so the IMAGE ID of the classic store",
-                "The config has the DiffIDs in it: hashes of the tars before they are packed.",
-                right=True,
-            ),
-        ),
-    ),
-    Question(
-        "A registry was broken into. A file in a layer is another one, and every digest in config, "
-        "manifest and index was made to fit. Who notices?",
-        (
-            Choice(
-                "Whoever pulls by a digest noted before",
-                "The index is another document now; its old digest leads to nothing else.",
-                right=True,
-            ),
-            Choice(
-                "Everybody: every client checks every digest",
-                "They do, and all of them fit. The first one came from the registry itself.",
-            ),
-            Choice(
-                "Nobody: then every check holds",
-                "Of those within the image, yes. One digest is outside: the one that you noted.",
             ),
         ),
     ),

@@ -1,4 +1,6 @@
-"""Exercises as data: what is asked, how an answer is judged, and what to say of wrong ones.
+"""Exercises as data: how an answer is judged, and what to say of wrong ones.
+
+What is asked, with hints and a solution, stands in the notebook alone.
 
 An answer is judged against the truth computed anew from the learner's own bench, never against a
 stored one, so every way to the right answer passes. A mistake is a wrong answer that people
@@ -84,29 +86,21 @@ def tags(path: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """One exercise; `task` and `hints` are Markdown, `solution` is code that sets `answer`.
+    """One exercise: `expects` says what an answer looks like, `because` what a right one shows.
 
-    `expects` says what an answer looks like, in words; `because` is what a right one shows. An
-    answer is right if it is the same as `truth`; or by `passes`, where many answers are right: a
-    function that the learner wrote, a state of the bench.
+    An answer is right if it is the same as `truth`; or by `passes`, where many answers are right: a
+    function that the learner wrote, a state of the bench. `hint` is the first of the notebook's.
     """
 
     key: str
-    task: str
     expects: str
     because: str
-    hints: tuple[str, ...]
-    solution: str
+    hint: str
     mistakes: tuple[Mistake, ...]
     truth: Callable[[Lab], Any] = lambda lab: ...
     types: type | tuple[type, ...] = object
     same: Callable[[Any, Any], bool] = same
     passes: Callable[[Any, Lab], bool] | None = None
-
-    @property
-    def stub(self) -> str:
-        """The cell that the learner begins with; it runs as it is."""
-        return f'answer = ...\ncheck("{self.key}", answer, lab)'
 
     def check(self, answer: Any, lab: Lab) -> Verdict:
         """Passed, not attempted, or not yet and what is wrong with this answer."""
@@ -122,16 +116,6 @@ class Exercise:
             return Verdict(NOT_YET, f"Your bench is not ready for this exercise: {error}")
         return Verdict(NOT_YET, self._otherwise(answer))
 
-    def markdown(self) -> str:
-        """The exercise for a cell of a notebook: the task, then hints and solution, folded."""
-        hints = [
-            f"<details><summary>Hint {number}</summary>\n\n{hint}\n\n</details>"
-            for number, hint in enumerate(self.hints, 1)
-        ]
-        code = f"```python\n{self.solution.strip()}\n```"
-        solution = f"<details><summary>Solution</summary>\n\n{code}\n\n</details>"
-        return "\n\n".join([self.task, *hints, solution])
-
     def _right(self, answer: Any, lab: Lab) -> bool:
         if self.passes:
             return self.passes(answer, lab)
@@ -146,4 +130,4 @@ class Exercise:
         shown = repr(answer) if len(repr(answer)) <= 80 else f"{repr(answer)[:77]}..."
         if not isinstance(answer, self.types):
             return f"{shown} is of the wrong kind: the answer is {self.expects}."
-        return f"{shown} is not it. {self.hints[0]}"
+        return f"{shown} is not it. {self.hint}"

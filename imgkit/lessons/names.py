@@ -1,4 +1,4 @@
-"""Exercises and quiz of `04-names-and-tags`."""
+"""Exercises of `04-names-and-tags`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from imgkit.address import Address
 from imgkit.lessons.exercise import Exercise, Mistake, tags
-from imgkit.lessons.quiz import Choice, Question
 from imgkit.reference import DOCKER_HUB, Reference
 
 SHORT: Final = "nigelpoulton/tu-demo"
@@ -40,23 +39,11 @@ def _images_with(condition: Any) -> int:
 EXERCISES: Final = (
     Exercise(
         key="names-1",
-        task=(
-            f"**Exercise 1.** Write `{SHORT}` with nothing left out: registry, user, repository "
-            "and tag. The answer is a text."
-        ),
         expects="a text such as 'ghcr.io/somebody/something:1.0'",
         types=str,
         truth=lambda lab: Reference.parse(SHORT).canonical,
         because="Two things were left out: the registry and the tag. The user was there.",
-        hints=(
-            "Which parts were typed, and which of the four are missing?",
-            "`Address.of(...)` shows each part, and says whether it was assumed.",
-            "`Reference.parse(text).canonical` writes any name in full.",
-        ),
-        solution=(
-            "from imgkit.reference import Reference\n\n"
-            f'answer = Reference.parse("{SHORT}").canonical'
-        ),
+        hint="Which parts were typed, and which of the four are missing?",
         mistakes=(
             Mistake(
                 lambda lab: f"{DOCKER_HUB}/library/{SHORT}:latest",
@@ -80,23 +67,11 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="names-2",
-        task=(
-            "**Exercise 2.** How many different images do the tags of `alpine` in this registry "
-            "name? The answer is a number."
-        ),
         expects="a number of images",
         types=(int, float),
         truth=lambda lab: len(set(tags("library/alpine").values())),
         because="Most of these images have two tags, and the newest release has three.",
-        hints=(
-            '`lab.repository("alpine").tags()` lists them. Tags of one image have one digest.',
-            "`lab.pull(name).copied.target.digest` is the digest that a name points at.",
-            "A `set` keeps each digest once, and `len` counts.",
-        ),
-        solution=(
-            'tags = lab.repository("alpine").tags()\n'
-            'answer = len({lab.pull(f"alpine:{tag}").copied.target.digest for tag in tags})'
-        ),
+        hint='`lab.repository("alpine").tags()` lists them. Tags of one image have one digest.',
         mistakes=(
             Mistake(
                 lambda lab: len(tags("library/alpine")),
@@ -114,25 +89,12 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="names-3",
-        task=(
-            "**Exercise 3.** Which of these are legal image names? The answer is a list of those "
-            "that are.\n\n" + "\n".join(f"- `{text}`" for text in CANDIDATES)
-        ),
         expects="a list of texts",
         types=(list, tuple, set, frozenset),
         truth=lambda lab: _legal(),
         same=_same_texts,
         because="A tag may have capitals; two hyphens are fine, two dots are not.",
-        hints=(
-            "Try each of them in the NameExplorer.",
-            "Capitals are allowed in tags. And `localhost:5000` has no slash: what is it then?",
-            "`Address.of(text).reference` is None for a text that is no name.",
-        ),
-        solution=(
-            "from imgkit.address import Address\n\n"
-            f"texts = {list(CANDIDATES)!r}\n"
-            "answer = [text for text in texts if Address.of(text).reference]"
-        ),
+        hint="Try each of them in the NameExplorer.",
         mistakes=(
             Mistake(
                 lambda lab: [text for text in _legal() if text != "web:V1"],
@@ -156,57 +118,6 @@ EXERCISES: Final = (
             Mistake(
                 lambda lab: [text for text in _legal() if text != "my--app"],
                 "One is missing: several hyphens may stand together (dots may not).",
-            ),
-        ),
-    ),
-)
-
-QUIZ: Final = (
-    Question(
-        "docker pull localhost:5000. Who is asked, and for what?",
-        (
-            Choice(
-                "A registry on your own machine, for a list of what it has",
-                "There is no slash in that name, so nothing in it is a registry.",
-            ),
-            Choice(
-                "Docker Hub, for the official repository localhost and its tag 5000",
-                "What comes before the first slash may be a registry. Here there is no slash.",
-                right=True,
-            ),
-            Choice("Nobody: the name is illegal", "It is legal, and means something surprising."),
-        ),
-    ),
-    Question(
-        "Two rows of docker images have different tags and the same IMAGE ID. What is on the disk?",
-        (
-            Choice("The image twice, once for each tag", "A tag is a name, not a copy."),
-            Choice(
-                "One image, and a link from the older tag to the newer",
-                "Tags do not point at each other: each points at the image.",
-            ),
-            Choice(
-                "One image with two names",
-                "The ID is computed from the bytes: the same ID means the same image.",
-                right=True,
-            ),
-        ),
-    ),
-    Question(
-        "Your deployment runs my-app:latest. What do you know about it?",
-        (
-            Choice(
-                "That somebody gave that tag to some image at some time",
-                "`latest` is a word like any other. It is what Docker puts in when you name none.",
-                right=True,
-            ),
-            Choice(
-                "That it is the newest version in the repository",
-                "Nothing moves `latest` by itself: in tu-demo, v2 is newer than latest.",
-            ),
-            Choice(
-                "That Docker checks for a newer one each time a container starts",
-                "`run` uses the image that is there. Only a pull asks the registry again.",
             ),
         ),
     ),

@@ -1,4 +1,4 @@
-"""Exercises and quiz of `11-multi-architecture`."""
+"""Exercises of `11-multi-architecture`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from imgkit import samples
 from imgkit.image import read_document
 from imgkit.lab import Lab
 from imgkit.lessons.exercise import Exercise, Mistake, sample
-from imgkit.lessons.quiz import Choice, Question
 from imgkit.manifest import Descriptor, Index
 from imgkit.platforms import Platform
 
@@ -61,26 +60,11 @@ def _same_platforms(answer: Any, truth: Any) -> bool:
 EXERCISES: Final = (
     Exercise(
         key="multi-1",
-        task=(
-            "**Exercise 1.** For how many platforms is there an image under the name `alpine`? "
-            "The answer is a number."
-        ),
         expects="a number of platforms",
         types=(int, float),
         truth=_images,
         because="And as many attestations, one about each image.",
-        hints=(
-            "`docker manifest inspect alpine` lists every entry of the index.",
-            "Is each entry an image? Look at `platform`.",
-            "The attestations are those with `unknown`.",
-        ),
-        solution=(
-            "from imgkit.image import read_document\n\n"
-            'lab.pull("alpine")\n'
-            'image = lab.image("alpine")\n'
-            "index = read_document(image.source, image.index)\n"
-            "answer = sum(not entry.is_attestation for entry in index.manifests)"
-        ),
+        hint="`docker manifest inspect alpine` lists every entry of the index.",
         mistakes=(
             Mistake(
                 lambda lab: len(_entries(lab)),
@@ -104,25 +88,11 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="multi-2",
-        task=(
-            f"**Exercise 2.** `{NAME}` for linux/amd64 is in your local repository. Now you pull "
-            f"it for {OTHER}, too. How many bytes of *layers* travel? The answer is a number."
-        ),
         expects="a number of bytes",
         types=(int, float),
         truth=_new_bytes,
         because="One layer is the same for both: the one without a file in it.",
-        hints=(
-            "Pull it twice, on a new `Lab()`, and look at the second pull.",
-            "`pulled.copied.fetched` has a descriptor for each blob that travelled.",
-            "One of those blobs is the config. Its media type says so.",
-        ),
-        solution=(
-            "bench = Lab()\n"
-            f'bench.pull("{NAME}")\n'
-            f'second = bench.pull("{NAME}", platform="{OTHER}").copied\n'
-            'answer = sum(d.size for d in second.fetched if "config" not in d.media_type)'
-        ),
+        hint="Pull it twice, on a new `Lab()`, and look at the second pull.",
         mistakes=(
             Mistake(
                 _all_bytes,
@@ -144,26 +114,12 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="multi-3",
-        task=(
-            f"**Exercise 3.** An image was built for `{BUILT_FOR}` and nothing else. Which of "
-            "these machines take it? The answer is a list of platforms.\n\n"
-            + "\n".join(f"- `{text}`" for text in MACHINES)
-        ),
         expects="a list of texts such as 'linux/amd64'",
         types=(list, tuple, set, frozenset),
         truth=lambda lab: _hosts(),
         same=_same_platforms,
         because="A newer ARM runs what was built for an older one, and a 64-bit one runs both.",
-        hints=(
-            "Each machine has a list of what it runs, best first.",
-            "`Platform.parse(text).candidates()` is that list.",
-            "The question is on which of the five lists `arm` with `v6` stands.",
-        ),
-        solution=(
-            "from imgkit.platforms import Platform\n\n"
-            f"machines = {list(MACHINES)!r}\n"
-            'answer = [m for m in machines if ("arm", "v6") in Platform.parse(m).candidates()]'
-        ),
+        hint="Each machine has a list of what it runs, best first.",
         mistakes=(
             Mistake(
                 lambda lab: [text for text in _hosts() if text != "linux/arm64"],
@@ -181,64 +137,6 @@ EXERCISES: Final = (
             Mistake(
                 lambda lab: [],
                 "No machine of the five is a v6 itself; but some run what was made for it.",
-            ),
-        ),
-    ),
-)
-
-QUIZ: Final = (
-    Question(
-        "Who decides which of the images behind alpine you get?",
-        (
-            Choice(
-                "The registry: it sees which machine asks",
-                "It gives the same index to everybody, and does not know what runs there.",
-            ),
-            Choice(
-                "The tag: alpine:latest is for amd64, others have tags of their own",
-                "That was so before there were indexes. Today one tag is enough.",
-            ),
-            Choice(
-                "Your client: it reads the index and asks for one manifest in it, by digest",
-                "That is why --platform is a matter of your command, and of no setting elsewhere.",
-                right=True,
-            ),
-        ),
-    ),
-    Question(
-        "Two colleagues pull alpine:3.20.3, one on a Mac with Apple Silicon, one on a PC. Which of "
-        "these is the same for both?",
-        (
-            Choice(
-                "The Digest line of the pull",
-                "It is the digest of the index, which has both images in it.",
-                right=True,
-            ),
-            Choice(
-                "The IMAGE ID, where both have the classic store",
-                "That is the digest of a config, and each of the two images has its own.",
-            ),
-            Choice(
-                "The digest of the layer",
-                "Other programs are in it: they were compiled for another processor.",
-            ),
-        ),
-    ),
-    Question(
-        "An index lists linux/amd64, linux/arm64 and two entries unknown/unknown. What are those?",
-        (
-            Choice(
-                "Images for machines that the builder did not recognise",
-                "No image is in them, and no client ever chooses one.",
-            ),
-            Choice(
-                "Notes about the two images: how each was built, and what is in it",
-                "Attestations. They are stored like images, so that any registry can keep them.",
-                right=True,
-            ),
-            Choice(
-                "Damage: their platform was lost",
-                "It was written like that on purpose, so that nobody's platform matches.",
             ),
         ),
     ),

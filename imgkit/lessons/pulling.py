@@ -1,4 +1,4 @@
-"""Exercises and quiz of `02-pulling`."""
+"""Exercises of `02-pulling`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from imgkit.digest import Digest
 from imgkit.lab import Lab
 from imgkit.lessons.exercise import Exercise, Mistake, same, same_digest, sample
-from imgkit.lessons.quiz import Choice, Question
 from imgkit.reference import Reference
 
 
@@ -39,24 +38,11 @@ def _same_path(answer: Any, truth: Any) -> bool:
 EXERCISES: Final = (
     Exercise(
         key="pulling-1",
-        task=(
-            "**Exercise 1.** Take a new bench, `Lab()`. Pull `node`, then `postgres:16`. "
-            "How many *layers* came over the wire in the second pull? "
-            "The answer is a number."
-        ),
         expects="a number of layers",
         types=int,
         truth=_travelled,
         because="All but one: both stand on the same Debian layer, which had come with node.",
-        hints=(
-            "A pull prints one line for each layer. Which of them say that it came?",
-            "What a pull copied is in `pulled.copied.fetched`; the config is among it.",
-        ),
-        solution=(
-            "bench = Lab()\n"
-            'bench.pull("node")\n'
-            'answer = bench.pull("postgres:16").said.count("Pull complete")'
-        ),
+        hint="A pull prints one line for each layer. Which of them say that it came?",
         mistakes=(
             Mistake(
                 lambda lab: len(sample(lab, "postgres:16").manifest.layers),
@@ -81,11 +67,6 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="pulling-2",
-        task=(
-            "**Exercise 2.** Dockers from 29 on count both kinds of bytes in SIZE: the layers as "
-            "they came, compressed, and the files that they unpack to. What would such a Docker "
-            "have to show for `nginx`? The answer is a number of bytes."
-        ),
         expects="a number of bytes",
         types=(int, float),
         truth=_both,
@@ -93,14 +74,8 @@ EXERCISES: Final = (
             "Compressed and unpacked bytes, added up: more than either of the numbers that other "
             "documents give, and nobody is wrong."
         ),
-        hints=(
-            "An image has two sizes: `packed_size`, as on the wire, and `unpacked_size`, on disk.",
-            'Pull `nginx`, then add the two sizes of `lab.image("nginx")`.',
-        ),
-        solution=(
-            'lab.pull("nginx")\n'
-            'image = lab.image("nginx")\n'
-            "answer = image.packed_size + image.unpacked_size"
+        hint=(
+            "An image has two sizes: `packed_size`, as on the wire, and `unpacked_size`, on disk."
         ),
         mistakes=(
             Mistake(
@@ -126,10 +101,6 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="pulling-3",
-        task=(
-            "**Exercise 3.** You type `docker pull nginx`. Which path does the client ask of the "
-            "registry to learn what that name means? The answer is a text that begins with `/v2/`."
-        ),
         expects="a path, such as /v2/...",
         types=str,
         truth=_path,
@@ -138,15 +109,7 @@ EXERCISES: Final = (
             "The name was short for docker.io/library/nginx:latest. The registry is who is asked; "
             "the rest is in the path."
         ),
-        hints=(
-            "Which two things does Docker put in by itself? `Reference.parse` does the same.",
-            "The path is /v2/, the repository, /manifests/, and the tag.",
-        ),
-        solution=(
-            "from imgkit.reference import Reference\n\n"
-            'name = Reference.parse("nginx").with_default_tag()\n'
-            'answer = f"/v2/{name.path}/manifests/{name.tag}"'
-        ),
+        hint="Which two things does Docker put in by itself? `Reference.parse` does the same.",
         mistakes=(
             Mistake(
                 lambda lab: "/v2/nginx/manifests/latest",
@@ -174,26 +137,12 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="pulling-4",
-        task=(
-            "**Exercise 4.** Trust nobody: compute the digest of the manifest of `redis` (the one "
-            'of your platform) with `hashlib`. Its bytes are `lab.image("redis").manifest.raw`. '
-            "The answer is a text that begins with `sha256:`."
-        ),
         expects='a text such as "sha256:9bf5..."',
         types=str,
         truth=lambda lab: sample(lab, "redis").digest,
         same=same_digest,
         because="The registry could not have lied about these bytes: you have checked them.",
-        hints=(
-            "A digest is of bytes as they came, not of the JSON that can be read in them.",
-            '`hashlib.sha256(raw).hexdigest()` gives the digits; put `"sha256:"` before them.',
-        ),
-        solution=(
-            "import hashlib\n\n"
-            'lab.pull("redis")\n'
-            'raw = lab.image("redis").manifest.raw\n'
-            'answer = "sha256:" + hashlib.sha256(raw).hexdigest()'
-        ),
+        hint="A digest is of bytes as they came, not of the JSON that can be read in them.",
         mistakes=(
             Mistake(
                 lambda lab: Digest.of(_pretty(sample(lab, "redis").manifest.raw)),
@@ -220,63 +169,3 @@ EXERCISES: Final = (
 
 def _pretty(raw: bytes) -> bytes:
     return json.dumps(json.loads(raw), indent=2).encode()
-
-
-QUIZ: Final = (
-    Question(
-        "Which Docker printed this? The IMAGE ID begins with the digits of the config's digest, "
-        "and SIZE counts unpacked files only.",
-        (
-            Choice(
-                "A new install of Docker 29, with the containerd image store",
-                "There, the ID is the digest of the manifest or index, and SIZE counts the "
-                "compressed layers, too.",
-            ),
-            Choice(
-                "Docker 28 or older, with the classic image store",
-                "The classic store names an image by its config, and keeps it unpacked only.",
-                right=True,
-            ),
-            Choice(
-                "Both print the same",
-                "They hold the same bytes, but show other digests and other sizes of them.",
-            ),
-        ),
-    ),
-    Question(
-        "Of a layer, docker pull says 'Already exists'. How does Docker know?",
-        (
-            Choice(
-                "The image was pulled before under another tag",
-                "It may be, but tags do not matter here; another image may have brought the layer.",
-            ),
-            Choice(
-                "It downloads the layer and compares",
-                "Then nothing would be saved. No byte of that layer travels.",
-            ),
-            Choice(
-                "The manifest names the layer's digest, and a blob of that digest is here",
-                "Same digest, same bytes: there is no need to ask for them again.",
-                right=True,
-            ),
-        ),
-    ),
-    Question(
-        "What does the token of an anonymous pull from Docker Hub prove?",
-        (
-            Choice(
-                "Who you are",
-                "Nobody asked for a name or a password.",
-            ),
-            Choice(
-                "That you may pull from that repository, for some minutes",
-                "Every pull needs one, of public images too; it is handed out to whoever asks.",
-                right=True,
-            ),
-            Choice(
-                "That the image was not changed on the way",
-                "The digest proves that. A token says nothing about bytes.",
-            ),
-        ),
-    ),
-)

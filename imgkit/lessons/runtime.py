@@ -1,4 +1,4 @@
-"""Exercises and quiz of `07-images-and-containers`."""
+"""Exercises of `07-images-and-containers`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from imgkit.lab import Lab
 from imgkit.lessons.exercise import Exercise, Mistake, sample
-from imgkit.lessons.quiz import Choice, Question
 from imgkit.mount import Mount
 from imgkit.stepper import Stepper
 
@@ -59,26 +58,12 @@ def _words(line: Any) -> Iterable[Any]:
 EXERCISES: Final = (
     Exercise(
         key="images-1",
-        task=(
-            "**Exercise 1.** In a new container of `demo/leaky`, three commands are run: "
-            "`echo x > /app/new`, `rm /app/data.json` and `chmod 700 /app/app.sh`. What does "
-            '`docker diff` print of it? The answer is a list of lines, such as `"A /srv/x"`.'
-        ),
         expects='a list of lines, such as ["C /srv", "A /srv/x"]',
         types=(list, tuple, set, frozenset, str),
         truth=_diff,
         same=_same_lines,
         because="Four lines: what was added, changed and deleted, and the directory around it.",
-        hints=(
-            "There are three letters: A for what is new, C for changed, D for deleted.",
-            "Run the commands in a container, and look at its `diff()`. Its pairs will do.",
-            "A directory in which a name comes or goes has changed, too.",
-        ),
-        solution=(
-            'box = lab.run("demo/leaky", "sh")\n'
-            'box.sh("echo x > /app/new; rm /app/data.json; chmod 700 /app/app.sh")\n'
-            "answer = box.diff()"
-        ),
+        hint="There are three letters: A for what is new, C for changed, D for deleted.",
         mistakes=(
             Mistake(
                 lambda lab: _all_but(lab, "C /app"),
@@ -107,26 +92,11 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="images-2",
-        task=(
-            "**Exercise 2.** Three commands are run in a container of `redis`; each makes one new "
-            "file. Then the container is committed to a new image. How many layers has that one? "
-            "The answer is a number."
-        ),
         expects="a number of layers",
         types=(int, float),
         truth=lambda lab: _layers(lab) + 1,
         because="All that the container wrote, by however many commands, is one layer.",
-        hints=(
-            "A commit makes a layer of upper. How many uppers has a container?",
-            'Try it: `%docker commit NAME mine`, then count `lab.image("mine").layers`.',
-        ),
-        solution=(
-            'box = lab.run("redis", "sh")\n'
-            "for number in range(3):\n"
-            '    box.sh(f"touch /file{number}")\n'
-            "made = box.commit(lab.store, None)\n"
-            "answer = len(made.layers)"
-        ),
+        hint="A commit makes a layer of upper. How many uppers has a container?",
         mistakes=(
             Mistake(
                 lambda lab: _layers(lab) + 3,
@@ -150,26 +120,11 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="images-3",
-        task=(
-            "**Exercise 3.** Three containers of `redis` run. In each of them one byte is appended "
-            f"to `{SERVER}`. How many bytes of content are on the disk then: the image's layers, "
-            "unpacked, and all three uppers? The answer is a number."
-        ),
         expects="a number of bytes",
         types=(int, float),
         truth=_on_disk,
         because="The layers are there once. Each upper has a copy of the one file that it changed.",
-        hints=(
-            "What do the containers share, and what has each for itself?",
-            "The layers together have `image.unpacked_size` bytes. What is in one upper?",
-            "A container's `size` is the bytes in its upper.",
-        ),
-        solution=(
-            'boxes = [lab.run("redis", "sh") for _ in range(3)]\n'
-            "for box in boxes:\n"
-            f'    box.sh("echo >> {SERVER}")\n'
-            "answer = boxes[0].image.unpacked_size + sum(box.size for box in boxes)"
-        ),
+        hint="What do the containers share, and what has each for itself?",
         mistakes=(
             Mistake(
                 lambda lab: 3 * (sample(lab, "redis").unpacked_size + 1),
@@ -191,64 +146,6 @@ EXERCISES: Final = (
             Mistake(
                 lambda lab: sample(lab, "redis").unpacked_size + 2 * _server(lab) + 3,
                 "The old file stays in its layer, below the three copies: a layer never changes.",
-            ),
-        ),
-    ),
-)
-
-QUIZ: Final = (
-    Question(
-        "You stop the last container of an image, and type docker rmi. What happens?",
-        (
-            Choice(
-                "The image is removed: nothing runs any more",
-                "A stopped container can be started again, and then it needs the layers below.",
-            ),
-            Choice(
-                "It is refused, because the stopped container still uses the image",
-                "The container has to be removed first. docker ps -a shows it, docker ps does not.",
-                right=True,
-            ),
-            Choice(
-                "Image and container are both removed",
-                "Docker never throws a container away unasked: what it wrote would be lost.",
-            ),
-        ),
-    ),
-    Question(
-        "A database runs in a container without a volume. Which command loses its data?",
-        (
-            Choice(
-                "docker rm",
-                "The writable layer belongs to the container, and goes with it.",
-                right=True,
-            ),
-            Choice(
-                "docker stop",
-                "Stopping ends the program. The writable layer stays, and is there at the next "
-                "start.",
-            ),
-            Choice(
-                "docker commit",
-                "That makes an image with a copy of the data. The container stays as it is.",
-            ),
-        ),
-    ),
-    Question(
-        "Somebody changes /file1 in a container. Who sees the change?",
-        (
-            Choice(
-                "Every container of that image",
-                "They share the layers, and no layer was changed.",
-            ),
-            Choice(
-                "Containers that are started from the image afterwards",
-                "These begin with an empty upper over the same old layers.",
-            ),
-            Choice(
-                "That container alone",
-                "The changed copy is in its own upper.",
-                right=True,
             ),
         ),
     ),

@@ -1,4 +1,4 @@
-"""Exercises and quiz of `00-start-here`."""
+"""Exercises of `00-start-here`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from imgkit.digest import Digest
 from imgkit.image import read_document
 from imgkit.lab import Lab
 from imgkit.lessons.exercise import Exercise, Mistake, same_digest, sample
-from imgkit.lessons.quiz import Choice, Question
 from imgkit.manifest import Index
 
 
@@ -33,16 +32,11 @@ def _listed(lab: Lab) -> int:
 EXERCISES: Final = (
     Exercise(
         key="start-1",
-        task="**Exercise 1.** How many layers does `redis` have? The answer is a number.",
         expects="a number, such as 3",
         types=int,
         truth=lambda lab: len(sample(lab, "redis").manifest.layers),
         because="Eight layers: the manifest lists them, base first.",
-        hints=(
-            "An image is what `lab.image(name)` gives, once you have pulled it.",
-            'Its layers are `lab.image("redis").layers`, and `len(...)` counts.',
-        ),
-        solution='lab.pull("redis")\nanswer = len(lab.image("redis").layers)',
+        hint="An image is what `lab.image(name)` gives, once you have pulled it.",
         mistakes=(
             Mistake(
                 lambda lab: len(sample(lab, "redis").config.history),
@@ -62,25 +56,13 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="start-2",
-        task=(
-            "**Exercise 2.** `docker images` shows an IMAGE ID. Compute the one of `alpine` "
-            "yourself, with `hashlib`, from the bytes of its config, "
-            '`lab.image("alpine").config.raw`. The answer is a text that begins with `sha256:`.'
-        ),
         expects='a text such as "sha256:6af8..."',
         types=str,
         truth=lambda lab: sample(lab, "alpine").id,
         same=same_digest,
         because="The ID is the digest of the config's bytes. Whoever has the bytes can check it.",
-        hints=(
-            "Pull `alpine` first. A digest is of bytes: hash `config.raw`, do not read the JSON.",
-            '`hashlib.sha256(raw).hexdigest()` gives the digits; put `"sha256:"` before them.',
-        ),
-        solution=(
-            "import hashlib\n\n"
-            'lab.pull("alpine")\n'
-            'raw = lab.image("alpine").config.raw\n'
-            'answer = "sha256:" + hashlib.sha256(raw).hexdigest()'
+        hint=(
+            "Pull `alpine` first. A digest is of bytes: hash `config.raw`, do not read the JSON."
         ),
         mistakes=(
             Mistake(
@@ -107,10 +89,6 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="start-3",
-        task=(
-            "**Exercise 3.** Somebody built `demo/leaky`: one step copied `/app/.env` into the "
-            "image, the next one deleted it. Read the file anyway. The answer is its content."
-        ),
         expects="the content of the file, as text or bytes",
         types=(str, bytes),
         truth=lambda lab: sample(lab, "demo/leaky").layers[2].read("app/.env"),
@@ -119,16 +97,7 @@ EXERCISES: Final = (
             "Deleting a file in a later step hides it. The layer below still has every byte, and "
             "everybody who pulls the image has that layer."
         ),
-        hints=(
-            "The layer that deletes the file does not have it. Which layer brought it?",
-            'Pull the image, and look for `app/.env` in each of `lab.image("demo/leaky").layers`.',
-            "`layer.find(path)` says whether a layer has a file, and `layer.read(path)` reads it.",
-        ),
-        solution=(
-            'lab.pull("demo/leaky")\n'
-            'layers = lab.image("demo/leaky").layers\n'
-            'answer = next(x.read("app/.env") for x in layers if x.find("app/.env"))'
-        ),
+        hint="The layer that deletes the file does not have it. Which layer brought it?",
         mistakes=(
             Mistake(
                 lambda lab: sample(lab, "demo/leaky").layers[3].read("app/.wh..env"),
@@ -152,67 +121,3 @@ EXERCISES: Final = (
 def _rewritten(lab: Lab, indent: int | None = None) -> bytes:
     """The config of alpine, read as JSON and written again."""
     return json.dumps(json.loads(sample(lab, "alpine").config.raw), indent=indent).encode()
-
-
-QUIZ: Final = (
-    Question(
-        "What is an image made of?",
-        (
-            Choice(
-                "One large file with a disk in it",
-                "That would be a virtual machine's disk. An image is many blobs, tied together "
-                "by digests.",
-            ),
-            Choice(
-                "A manifest, a config and layers",
-                "The manifest points at the config and at each layer, by digest.",
-                right=True,
-            ),
-            Choice(
-                "A Dockerfile that is run again on your machine",
-                "The Dockerfile was run once, by whoever built the image. What you get are the "
-                "bytes of the result.",
-            ),
-        ),
-    ),
-    Question(
-        "Somebody changes one byte in a layer, somewhere between you and the registry. "
-        "What happens?",
-        (
-            Choice(
-                "The image runs, with one byte wrong",
-                "It does not get that far: the bytes no longer have the digest that the manifest "
-                "names.",
-            ),
-            Choice(
-                "The layer is repaired from its digest",
-                "A digest only tells bytes apart; nothing can be made whole from it. The layer is "
-                "refused.",
-            ),
-            Choice(
-                "The pull is refused, and nothing of that layer is kept",
-                "Every blob is hashed while it comes in, and only a right digest gives it a name.",
-                right=True,
-            ),
-        ),
-    ),
-    Question(
-        "A step of a build copies a key into the image, and the next step deletes it. "
-        "Is the key safe?",
-        (
-            Choice(
-                "No: it is still in a layer",
-                "Layers do not change. The later one only says: stop looking.",
-                right=True,
-            ),
-            Choice(
-                "Yes: it was deleted",
-                "Only from view. Exercise 3 reads such a file.",
-            ),
-            Choice(
-                "Yes, if the image is pulled by digest",
-                "The digest says that you have the very bytes that were built: the key among them.",
-            ),
-        ),
-    ),
-)

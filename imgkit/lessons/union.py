@@ -1,4 +1,4 @@
-"""Exercises and quiz of `06-union-filesystem`."""
+"""Exercises of `06-union-filesystem`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from imgkit.lab import Lab
 from imgkit.lessons.exercise import Exercise, Mistake, sample
-from imgkit.lessons.quiz import Choice, Question
 from imgkit.mount import Mount
 from imgkit.stepper import Stepper
 
@@ -77,25 +76,12 @@ def _name(word: Any) -> str:
 EXERCISES: Final = (
     Exercise(
         key="union-1",
-        task=(
-            "**Exercise 1.** In a container of `redis`, somebody reads `/etc/passwd`. Which layer "
-            "does it come from? The answer is the number of the layer; the base is layer 1."
-        ),
         expects="the number of a layer",
         types=(int, float, str),
         truth=_passwd,
         same=_same_number,
         because="It is the topmost layer that has the file. It added a user, so it has a copy.",
-        hints=(
-            "From the top down: which is the first layer that has this file?",
-            'Start one, `box = lab.run("redis", "sh")`, and ask it for the path.',
-            "`diagrams.lookup(box, path)` draws the search, and `box.mount.lookup(path)` lists it.",
-        ),
-        solution=(
-            'box = lab.run("redis", "sh")\n'
-            'last = box.mount.lookup("/etc/passwd")[-1]  # whoever ended the search\n'
-            "answer = last.layer + 1  # the base is 0 there"
-        ),
+        hint="From the top down: which is the first layer that has this file?",
         mistakes=(
             Mistake(
                 lambda lab: 1,
@@ -115,26 +101,12 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="union-2",
-        task=(
-            "**Exercise 2.** In a new container of `demo/leaky`, two commands are run: "
-            "`rm /app/data.json` and `mv /app/app.sh /app/run.sh`. At which paths are there "
-            "whiteouts in upper afterwards? The answer is a list of paths."
-        ),
         expects='a list of paths, such as ["/etc/motd"]',
         types=(list, tuple, set, frozenset),
         truth=_hidden,
         same=_same_paths,
         because="A rename is a copy under the new name, and a deletion of the old one.",
-        hints=(
-            "Both commands take a name away that a layer below has.",
-            'Run them in `lab.run("demo/leaky", "sh")`, and look at `box.mount.upper`.',
-            "`[path for path, inode in box.mount.upper.walk() if inode.is_whiteout]` picks them.",
-        ),
-        solution=(
-            'box = lab.run("demo/leaky", "sh")\n'
-            'box.sh("rm /app/data.json; mv /app/app.sh /app/run.sh")\n'
-            "answer = [path for path, inode in box.mount.upper.walk() if inode.is_whiteout]"
-        ),
+        hint="Both commands take a name away that a layer below has.",
         mistakes=(
             Mistake(
                 lambda lab: ["/app/data.json"],
@@ -162,24 +134,13 @@ EXERCISES: Final = (
     ),
     Exercise(
         key="union-3",
-        task=(
-            "**Exercise 3.** Write the mount option `lowerdir` of a container of `nginx`, which "
-            "has seven layers: the directories in the right order. The answer is a list of names: "
-            "`layer 1` to `layer 7`, and what else is needed."
-        ),
         expects='a list of names, such as ["layer 1", "layer 2"]',
         types=(list, tuple, str),
         truth=_order,
         same=_same_order,
         because="The first name is the topmost directory: the one that is asked first.",
-        hints=(
-            "Docker puts one more directory between the image and upper. And who is asked first?",
-            'The command of the mount shows it: `Stepper(lab.run("nginx", "sh")).command`.',
-        ),
-        solution=(
-            "from imgkit.stepper import Stepper\n\n"
-            'stepper = Stepper(lab.run("nginx", "sh"))\n'
-            "answer = list(reversed(stepper.names[:-1]))  # all but upper"
+        hint=(
+            "Docker puts one more directory between the image and upper. And who is asked first?"
         ),
         mistakes=(
             Mistake(
@@ -199,67 +160,6 @@ EXERCISES: Final = (
                 lambda lab: ["init", *_order(lab)[:0:-1]],
                 "init is in its place, on top. But below it come the layers, and you have the base "
                 "first.",
-            ),
-        ),
-    ),
-)
-
-QUIZ: Final = (
-    Question(
-        "An image has a file of 1 GB. In a container somebody runs chmod 600 on it. "
-        "What does that cost?",
-        (
-            Choice(
-                "Some bytes: only the mode is written",
-                "A filesystem of its own would do that. Here the mode belongs to a file that can't "
-                "change, so upper needs a file, with content.",
-            ),
-            Choice(
-                "1 GB in upper, and the time to copy it",
-                "Docker mounts with metacopy=off: for a new mode, too, the whole file is copied.",
-                right=True,
-            ),
-            Choice(
-                "2 GB: a copy in upper and a new layer",
-                "A container makes no layers; it writes to the one directory that it has.",
-            ),
-        ),
-    ),
-    Question(
-        "A Dockerfile copies a key in one step and deletes it in the next. What do the two "
-        "layers hold?",
-        (
-            Choice(
-                "The first one the key, the second one a whiteout",
-                "And everybody who can pull the image can unpack the first.",
-                right=True,
-            ),
-            Choice(
-                "The first one nothing any more, the second one a note about it",
-                "A layer never changes once it is made. The second can only hide.",
-            ),
-            Choice(
-                "The first one the key, the second one an empty file in its place",
-                "Then merged would show an empty file. A whiteout shows nothing at all.",
-            ),
-        ),
-    ),
-    Question(
-        "A container removes the directory /data, which its image has, and makes it again. Why "
-        "is the new one marked as opaque?",
-        (
-            Choice(
-                "So that nobody can write to it",
-                "It can be written like any other. The mark is about what lies below.",
-            ),
-            Choice(
-                "So that it takes no space",
-                "An empty directory takes next to none, marked or not.",
-            ),
-            Choice(
-                "So that it does not merge with the /data of the image",
-                "Directories of the same name merge. Without the mark the old files would be back.",
-                right=True,
             ),
         ),
     ),

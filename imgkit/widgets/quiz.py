@@ -52,7 +52,7 @@ class Quiz:
         question, chosen = self.questions[number], change["new"]
         text = ""
         if chosen is not None:
-            look = "kept" if question.choices[chosen - 1].right else "refused"
+            look = "kept" if chosen == question.right else "refused"
             text = f'<div class="imgkit">{told(question.answer(chosen), look)}</div>'
         self._said[number].value = text
 
