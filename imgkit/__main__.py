@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from imgkit import prompt
 from imgkit.commands import FAILED, Bench, run
 from imgkit.commands.line import complete
 from imgkit.printable import shown
@@ -31,7 +30,10 @@ def main(words: Sequence[str] | None = None) -> int:
     bench.redraw = Lines() if bench.terminal else None
     bench.hint = lambda line: _warn(f"imgkit: {line}")
     bench.stdin, bench.output = sys.stdin.buffer, sys.stdout.buffer
-    bench.attach = prompt.attach if sys.stdin.isatty() else None
+    if sys.stdin.isatty():
+        from imgkit.prompt import attach  # noqa: PLC0415  it takes long to import
+
+        bench.attach = attach
     try:
         return run(bench, words)
     except KeyboardInterrupt:

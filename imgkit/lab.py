@@ -27,6 +27,7 @@ import requests
 from imgkit import commands, samples, server
 from imgkit.client import Client, Exchange, Repository
 from imgkit.client.credentials import Credentials
+from imgkit.commands import pulling
 from imgkit.container import Container
 from imgkit.errors import Unreachable
 from imgkit.image import Copied, Image, Progress, verify
@@ -204,7 +205,7 @@ class Lab:
         before = len(self.exchanges)
         bench = self._bench(lines.append, home, client)
         bench.on_progress = on_progress
-        copied = commands.pull(bench, name, Platform.parse(platform) if platform else None)
+        copied = pulling.pull(bench, name, Platform.parse(platform) if platform else None)
         return Pulled(Text("\n".join(lines)), copied, tuple(self.exchanges[before:]))
 
 

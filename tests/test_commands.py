@@ -9,13 +9,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 from images import add_image
 
 from imgkit import samples
-from imgkit.commands import VERBS
+from imgkit.commands import MODULES, VERBS
 from imgkit.store import Store
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -366,6 +368,27 @@ def test_words_that_are_none(run: Run) -> None:
             assert done.returncode == status, wrong
             assert "--help' for more information" in done.stderr
             assert "Traceback" not in done.stderr
+
+
+def test_each_verb_is_found_in_the_module_that_has_it() -> None:
+    """So that the table, by which modules are imported when they are needed, leaves none out."""
+    modules = {name: import_module(f"imgkit.commands.{name}") for name in _modules()}
+    found = {name: tuple(there.VERBS) for name, there in modules.items() if hasattr(there, "VERBS")}
+    assert found == MODULES
+
+
+def _modules() -> list[str]:
+    return [module.name for module in iter_modules(import_module("imgkit.commands").__path__)]
+
+
+def test_a_verb_imports_what_it_needs_and_no_more(tmp_path: Path) -> None:
+    """`imgkit images` starts without what talks to registries and what runs containers."""
+    words = ["--home", os.fspath(tmp_path), "images"]
+    code = f"import sys, imgkit.__main__ as command; command.main({words}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "imgkit.commands.listing" in loaded
+    assert not loaded & {"requests", "werkzeug", "imgkit.client", "imgkit.container"}
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -6,33 +6,14 @@ way Docker says it where Docker has the verb. `docker image ls` is `images`, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from imgkit.commands import (
-    archives,
-    building,
-    comparing,
-    completion,
-    containers,
-    creating,
-    describing,
-    doctor,
-    exploring,
-    inspecting,
-    listing,
-    looking,
-    manifests,
-    processes,
-    pulling,
-    pushing,
-    removing,
-    running,
-)
 from imgkit.commands.bench import CLASSIC, CONTAINERD, FAILED, USAGE, VIEWS, Bench, Refused
-from imgkit.commands.pulling import pull
 from imgkit.commands.verb import UNKNOWN_FLAG, Options, Reader, Verb, explained
 from imgkit.errors import ImgkitError, InvalidReference
 
@@ -44,37 +25,90 @@ __all__ = [
     "Bench",
     "Refused",
     "Verb",
+    "beginning",
+    "called_by",
     "do",
     "parse",
-    "pull",
     "run",
 ]
 
-VERBS: Final[dict[str, Verb]] = {
-    **pulling.VERBS,
-    **pushing.VERBS,
-    **listing.VERBS,
-    **inspecting.VERBS,
-    **describing.VERBS,
-    **removing.VERBS,
-    **manifests.VERBS,
-    **running.VERBS,
-    **creating.VERBS,
-    **processes.VERBS,
-    **containers.VERBS,
-    **building.VERBS,
-    **archives.VERBS,
-    **exploring.VERBS,
-    **comparing.VERBS,
-    **doctor.VERBS,
-    **looking.VERBS,
-    **completion.VERBS,
+MODULES: Final = {
+    "pulling": ("pull",),
+    "pushing": ("push", "tag"),
+    "listing": ("images",),
+    "inspecting": ("inspect", "image inspect", "container inspect"),
+    "describing": ("history",),
+    "removing": ("rmi", "image prune"),
+    "manifests": ("manifest inspect", "buildx imagetools inspect"),
+    "running": ("run", "start", "exec"),
+    "creating": ("create",),
+    "processes": ("ps",),
+    "containers": (
+        "stop",
+        "kill",
+        "restart",
+        "rm",
+        "container prune",
+        "logs",
+        "container diff",
+        "commit",
+    ),
+    "building": ("build",),
+    "archives": ("save", "load"),
+    "exploring": ("explore",),
+    "comparing": ("diff",),
+    "doctor": ("doctor",),
+    "looking": ("serve", "reference", "unpack", "verify"),
+    "completion": ("completion",),
 }
+"""Which module of this package has which verbs, in the order in which `--help` lists them."""
+
+
+class _Verbs(Mapping[str, Verb]):
+    """The verbs by name. A module is imported when its verb is asked for: most never are."""
+
+    _modules: Final = {name: module for module, names in MODULES.items() for name in names}
+
+    def __getitem__(self, name: str) -> Verb:
+        module = import_module(f"{__name__}.{self._modules[name]}")
+        verb: Verb = module.VERBS[name]
+        return verb
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+
+VERBS: Final = _Verbs()
+
+
+@cache
+def called_by() -> dict[str, str]:
+    """Every way to call a verb, with the name that it has in the table."""
+    return {word: name for name in VERBS for word in (name, *VERBS[name].aliases)}
+
+
+def verb_of(called: str) -> Verb | None:
+    """The verb that is called so, by its name or another; None if there is none."""
+    if called in VERBS:
+        return VERBS[called]
+    name = called_by().get(called)
+    return VERBS[name] if name else None
+
+
+def beginning(words: Sequence[str]) -> str:
+    """The words at the beginning that call a verb; nothing if none do."""
+    starts = [" ".join(words[:n]) for n in (3, 2, 1)]
+    named = (start for start in starts if start in VERBS)
+    return next(named, "") or next((start for start in starts if start in called_by()), "")
+
 
 _TOP: Final = "[OPTIONS] COMMAND [ARG...]"
-
-CALLED: Final = {word: name for name in VERBS for word in (name, *VERBS[name].aliases)}
-"""Every way to call a verb, with the name that it has in the table."""
 
 
 def run(bench: Bench, words: Sequence[str]) -> int:
@@ -94,10 +128,11 @@ def run(bench: Bench, words: Sequence[str]) -> int:
 def do(bench: Bench, words: Sequence[str]) -> int:
     """Do what the words say on that bench; raises `ImgkitError`."""
     called, options = parse(bench.prog, words)
-    if called not in CALLED or options.on("help"):
+    verb = verb_of(called)
+    if verb is None or options.on("help"):
         bench.say(_help(bench.prog, called))
         return 0
-    return VERBS[CALLED[called]].does(_settled(bench, options), options)
+    return verb.does(_settled(bench, options), options)
 
 
 def _settled(bench: Bench, options: Options) -> Bench:
@@ -119,12 +154,10 @@ def parse(prog: str, words: Sequence[str]) -> tuple[str, Options]:
     top = Reader(prog, "", Verb("", _TOP, lambda bench, options: 0, most=None, mixed=False))
     before = top.read(words)
     rest = list(before.words)
-    called = next(
-        (name for n in (3, 2, 1) if (name := " ".join(rest[:n])) in CALLED and len(rest) >= n), ""
-    )
-    if not called:
+    called = beginning(rest)
+    verb = verb_of(called)
+    if verb is None:
         return _group(prog, rest), before
-    verb = VERBS[CALLED[called]]
     options = Reader(prog, called, verb).read(rest[len(called.split()) :])
     return called, Options(called, options.words, {**before.flags, **options.flags})
 
@@ -146,15 +179,16 @@ def _group(prog: str, words: Sequence[str]) -> str:
 
 def _members(group: str) -> list[str]:
     """Every way to call a verb that begins with these words."""
-    return sorted(called for called in CALLED if called.startswith(f"{group} " if group else ""))
+    return sorted(
+        called for called in called_by() if called.startswith(f"{group} " if group else "")
+    )
 
 
 def _help(prog: str, called: str) -> str:
     """What `--help` prints of a verb, or of the verbs that begin with these words."""
-    if called in CALLED:
-        verb = VERBS[CALLED[called]]
-        return explained(prog, called, (*verb.aliases, CALLED[called]), verb)
-    members = {name: VERBS[CALLED[name]].help for name in _members(called)}
+    if verb := verb_of(called):
+        return explained(prog, called, (*verb.aliases, called_by()[called]), verb)
+    members = {name: VERBS[called_by()[name]].help for name in _members(called)}
     if not called:
         members = {name: said for name, said in members.items() if name in VERBS}
     width = max(map(len, members)) + 3

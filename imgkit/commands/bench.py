@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 import platformdirs
 
-from imgkit.client import Client, Repository
-from imgkit.client.credentials import Credentials
-from imgkit.client.patience import waiting
-from imgkit.container.containers import Containers
-from imgkit.container.terminal import Terminal
 from imgkit.errors import ImgkitError, InvalidReference
 from imgkit.image import JOBS, Progress, Source
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import Store
+
+if TYPE_CHECKING:  # most verbs need neither, and they take long to import
+    from imgkit.client import Client, Repository
+    from imgkit.container.containers import Containers
+    from imgkit.container.terminal import Terminal
 
 FAILED: Final = 1
 DAEMON: Final = "Error response from daemon: "
@@ -74,6 +74,8 @@ class Waits:
     def __call__(self, seconds: float, why: str) -> None:
         """A pause has so many seconds left."""
         if seconds > self.left:
+            from imgkit.client.patience import waiting  # noqa: PLC0415  see above
+
             self.warn(f"imgkit: {waiting(seconds, why)}")
         self.left = seconds if seconds > 1 else 0.0
 
@@ -140,6 +142,9 @@ class Bench:
 
         In their place, a mirror is, without a login; it is told which one was meant (`ns=`).
         """
+        from imgkit.client import Client  # noqa: PLC0415  see above
+        from imgkit.client.credentials import Credentials  # noqa: PLC0415
+
         self.live, mirror = True, self.mirror or None
         self.client = lambda: Client(mirror=mirror, credentials=Credentials.of_user())
 
@@ -166,6 +171,8 @@ class Bench:
     @cached_property
     def containers(self) -> Containers:
         """The containers of the local repository."""
+        from imgkit.container.containers import Containers  # noqa: PLC0415  see above
+
         return Containers(self.store, clock=self.now, rng=self.rng)
 
     def read(self) -> bytes:
@@ -182,7 +189,9 @@ class Bench:
 def embedded() -> Client:
     """A client for which the embedded registry answers, in this process, without a socket."""
     from imgkit import samples, server  # noqa: PLC0415  only a pull needs them
-    from imgkit.server import transport  # noqa: PLC0415  only a pull needs them
+    from imgkit.client import Client  # noqa: PLC0415
+    from imgkit.client.credentials import Credentials  # noqa: PLC0415
+    from imgkit.server import transport  # noqa: PLC0415
 
     client = Client(mirror=transport.HOME, credentials=Credentials.of_user())
     transport.mount(client.session, server.Registry([samples.store()]))

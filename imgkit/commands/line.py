@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from imgkit.commands import CALLED, VERBS, run
+from imgkit.commands import beginning, called_by, run, verb_of
 from imgkit.commands.bench import Bench, Refused
 from imgkit.commands.verb import COMMON
 from imgkit.reference import Reference
@@ -45,15 +45,14 @@ def _put_in(bench: Bench, found: re.Match[str]) -> str:
 
 def complete(bench: Bench, given: Sequence[str], last: str) -> list[str]:
     """What the word `last`, behind the words given, may become: verbs, flags, names of images."""
-    called = next((name for n in (3, 2, 1) if (name := " ".join(given[:n])) in CALLED), "")
-    if called and last.startswith("-"):
-        flags = (*VERBS[CALLED[called]].flags, *COMMON)
-        found = [f"--{flag.name}" for flag in flags]
-    elif called:
+    verb = verb_of(beginning(given))
+    if verb and last.startswith("-"):
+        found = [f"--{flag.name}" for flag in (*verb.flags, *COMMON)]
+    elif verb:
         found = names(bench)
     else:
         start = "".join(f"{word} " for word in given)
-        found = [name[len(start) :].split()[0] for name in CALLED if name.startswith(start)]
+        found = [name[len(start) :].split()[0] for name in called_by() if name.startswith(start)]
     return sorted({word for word in found if word.startswith(last)})
 
 
