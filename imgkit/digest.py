@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import IO, Final, Protocol, Self
 
 from imgkit.errors import DigestMismatch, InvalidDigest, SizeMismatch
@@ -199,14 +198,9 @@ class VerifyingReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            if error is None:
+            if kind is None:
                 for _ in self:
                     pass
         finally:

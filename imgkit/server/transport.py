@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final, Self, cast
 from urllib.parse import urlsplit
 
@@ -54,12 +53,7 @@ class Served:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
