@@ -1,4 +1,4 @@
-"""How soon a widget shows what was clicked: LayerExplorer in JupyterLab, in Chromium.
+"""How soon a widget shows what was clicked or typed: in JupyterLab, in Chromium.
 
 python -m benchmarks.clicks
 """
@@ -9,91 +9,135 @@ import json
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 ROUNDS: Final = 5
-CELL: Final = """
+_HERE: Final = "import sys; sys.path.insert(0, {!r})"
+_IMAGE: Final = """
 import tempfile
 from pathlib import Path
 from benchmarks import images
-from imgkit import tar
+from imgkit import tar, widgets
+from imgkit.mount import Mount
 from imgkit.store import Store
 from imgkit.tar.entry import Entry
-from imgkit.widgets import LayerExplorer
 folder = Path(tempfile.mkdtemp())
 tars = []
 for layer in range(2):
     files = [(Entry(f"d{n // 100}/f{layer}-{n}"), str(n).encode()) for n in range(5000)]
     tars.append(folder / f"{layer}.tar")
     tars[-1].write_bytes(tar.write(files))
-store = Store(images.write(folder / "home", "x", tars))
-LayerExplorer(store.image("x"))
+image = Store(images.write(folder / "home", "x", tars)).image("x")
 """
-_CLICKED: Final = """([what, number, expected]) => new Promise(done => {
-    const list = document.querySelector('.imgkit-mono select');
+_WIDGETS: Final = {
+    "LayerExplorer": "widgets.LayerExplorer(image)",
+    "OverlayStepper": "widgets.OverlayStepper(Mount(image.layers), '/d3/f0-300')",
+    "DigestLab": "widgets.DigestLab(image)",
+}
+_CLICKED: Final = """(control, [value, expected]) => new Promise((done, failed) => {
+    const output = control.closest('.jp-OutputArea-output');
+    const says = () => [...output.querySelectorAll('.imgkit')].some(
+        part => part.textContent.includes(expected));
+    if (says()) failed(`it says ${expected} before`);
     const start = performance.now();
     const observer = new MutationObserver(() => {
-        const shown = [...document.querySelectorAll('.imgkit h4')].some(
-            head => head.innerText.trim() === expected);
-        if (!shown) return;
+        if (!says()) return;
         observer.disconnect();
         requestAnimationFrame(() => setTimeout(() => done(performance.now() - start)));
     });
-    observer.observe(document.body, {subtree: true, childList: true, characterData: true});
-    if (what === 'layer') document.querySelectorAll('input[type=radio]')[number].click();
-    else {
-        list.selectedIndex = number;
-        list.dispatchEvent(new Event('change', {bubbles: true}));
-        list.dispatchEvent(new Event('input', {bubbles: true}));
-    }
+    observer.observe(output, {subtree: true, childList: true, characterData: true});
+    if (value === null) { control.click(); return; }
+    if (control.options) control.selectedIndex = [...control.options].findIndex(
+        option => option.text.includes(value));
+    else control.value = value;
+    for (const name of ['input', 'change'])
+        control.dispatchEvent(new Event(name, {bubbles: true}));
 })"""
 
 
 def measured() -> list[str]:
-    """A sentence for the document, or none where there is no browser."""
+    """Sentences for the document, or an exit where there is no browser."""
     sys.path.insert(0, "tests")
     from browser import jupyterlab  # noqa: PLC0415  of the tests, which need Chromium
 
     with tempfile.TemporaryDirectory() as name:
-        code = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
-        here = f"import sys; sys.path.insert(0, {str(Path.cwd())!r})"
-        cells = [{**code, "source": source} for source in (here, CELL)]
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-        notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 4}
-        Path(name, "clicks.ipynb").write_text(json.dumps(notebook))
+        Path(name, "clicks.ipynb").write_text(_notebook())
         with jupyterlab(Path(name)) as lab, lab.open("clicks.ipynb") as page:
             if errors := lab.run_all(page):
                 sys.exit(f"the notebook failed: {errors[0]}")
-            page.wait_for_selector("input[type=radio]")
-            layer, path = _layers(page), _paths(page)
+            page.wait_for_timeout(2000)
+            found = {name: _medians(page, name) for name in _WIDGETS}
     what = (
-        "A click in LayerExplorer on an image of 10,000 entries in two layers, in Chromium, until "
-        "the page shows the answer"
+        "A click or a letter, in Chromium, until the page shows the answer, with an image of "
+        "10,000 entries in two layers (medians; to reach: 100 ms): "
     )
-    found = f"on a path {path:.0f} ms, on a layer, whose 5,000 paths are listed, {layer:.0f} ms"
-    return [f"{what}: {found} (medians; to reach: 100 ms)."]
+    return [what + "; ".join(f"in {name}, {said}" for name, said in found.items()) + "."]
 
 
-def _layers(page: Page) -> float:
-    return statistics.median(
-        page.evaluate(_CLICKED, ["layer", number, f"Layer {number + 1}"])
-        for number in (1, 0) * ROUNDS
+def _notebook() -> str:
+    code = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    sources = [_HERE.format(str(Path.cwd())), _IMAGE, *_WIDGETS.values()]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    cells = [{**code, "source": source} for source in sources]
+    return json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 4})
+
+
+def _medians(page: Page, name: str) -> str:
+    """What was done, each with the median of its times."""
+    number = list(_WIDGETS).index(name)
+    output = page.locator(".jp-OutputArea-output", has=page.locator(".jupyter-widgets")).nth(number)
+    times: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        for what, control, value, expected in _STEPS[name](output):
+            found = control.evaluate(_CLICKED, [value, expected])
+            times.setdefault(what, []).append(found)
+            page.wait_for_timeout(300)
+    return ", ".join(f"{what} {statistics.median(found):.0f} ms" for what, found in times.items())
+
+
+Step = tuple[str, "Locator", str | None, str]
+"""What is said of it, the control, what is chosen or typed there, and what is shown then."""
+
+
+def _explorer(output: Locator) -> Iterator[Step]:
+    path, find = output.get_by_label("Path"), output.get_by_label("Find")
+    for number in (2, 1):
+        layer = output.get_by_role("radio").nth(number - 1)
+        yield "a layer", layer, None, f"in this folder, layer {number} adds 100"
+    yield "a folder", path, "/d17/", "/d17in this folder"
+    yield "Open", output.get_by_role("button", name="Open"), None, "/d17/f0-1700"
+    yield "a path", path, "/f0-1750", "/d17/f0-1750"
+    yield "Back", output.get_by_role("button", name="Back"), None, "/d17in this folder"
+    for typed in ("f", "f0", "f0-", "f0-4"):
+        yield "a letter in Find", find, typed, f"paths have {typed!r} in them"
+    yield "all of it deleted", find, "", "by folder"
+
+
+def _stepper(output: Locator) -> Iterator[Step]:
+    go, again = (output.get_by_role("button", name=name) for name in ("Do it", "Start again"))
+    yield "Do it", go, None, "cat /d3/f0-300"
+    yield "a directory", output.get_by_label("Show"), "/d30", "/d30/f0-3000"
+    yield "Start again", again, None, "No step yet"
+
+
+def _digests(output: Locator) -> Iterator[Step]:
+    go, mend, again = (
+        output.get_by_role("button", name=name)
+        for name in ("Change it", "Rewrite a record", "Start again")
     )
+    yield "another part", output.get_by_label("In the"), "config", "architecture"
+    yield "another part", output.get_by_label("In the"), "manifest", "schemaVersion"
+    yield "Change it", go, None, "Byte 0 of the manifest"
+    yield "Rewrite a record", mend, None, "no wrong record"
+    yield "Start again", again, None, "No byte is changed"
 
 
-def _paths(page: Page) -> float:
-    page.wait_for_timeout(1000)
-    found = []
-    for number in range(ROUNDS):
-        index = 300 + 700 * number
-        text = page.locator(".imgkit-mono select option").nth(index).inner_text()
-        path = text[text.index("/") :].strip()
-        found.append(page.evaluate(_CLICKED, ["path", index, path]))
-    return statistics.median(found)
+_STEPS: Final = {"LayerExplorer": _explorer, "OverlayStepper": _stepper, "DigestLab": _digests}
 
 
 if __name__ == "__main__":

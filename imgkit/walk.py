@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from posixpath import commonpath
 from typing import Final
 
 from imgkit.errors import ImgkitError, NotFound
@@ -20,6 +21,8 @@ CHANGES: Final = "changes"
 DELETES: Final = "deletes"
 EMPTIES: Final = "empties"
 
+LISTED: Final = 200
+"""Paths that are listed one by one; where a layer touches more, they are listed by folder."""
 PREVIEW: Final = 2000
 """Characters of a text file that are shown."""
 READ: Final = 1 << 20
@@ -39,6 +42,23 @@ class Touch:
         mark = "/" if self.kind is Kind.DIR else ""
         count = size(self.size) if self.size or self.kind is Kind.FILE else "-"
         return f"{self.what:8}{count:>8}  /{self.path}{mark}"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A directory, with all that a layer does to it and to what is below it."""
+
+    path: str
+    touches: tuple[Touch, ...]
+
+    def __str__(self) -> str:
+        count = counted(len(self.touches), "path")
+        return f"{count}{size(_bytes(self.touches)):>{16 - len(count)}}  /{self.path}/…"
+
+    @property
+    def told(self) -> str:
+        """How many paths in it the layer adds, changes, deletes, and the bytes of its files."""
+        return f"{_counts(self.touches)}; {size(_bytes(self.touches))} in files"
 
 
 class Walk:
@@ -95,15 +115,25 @@ class Walk:
 
     def told(self, number: int) -> str:
         """That layer in one line: bytes, and how many paths it adds, changes, deletes."""
-        counts = [touch.what for touch in self.touches(number)]
-        parts = [
-            f"{what} {counts.count(what)}"
-            for what in (ADDS, CHANGES, DELETES, EMPTIES)
-            if what in counts
-        ]
         layer = self.layer(number)
         sizes = f"{size(layer.unpacked_size)} in files, {size(layer.size)} compressed"
-        return f"{', '.join(parts) or 'changes nothing'}; {sizes}"
+        return f"{_counts(self.touches(number)) or 'changes nothing'}; {sizes}"
+
+    def listing(self, number: int, folder: str = "") -> list[Touch | Folder]:
+        """What that layer does in a folder: each path, or if those are many, each folder in it.
+
+        The folders come first. One path alone in a folder stands for itself.
+        """
+        inside = f"{folder}/" * bool(folder)
+        found = [t for t in self.touches(number) if f"{t.path}/".startswith(inside)]
+        if len(found) <= LISTED:
+            return [*found]
+        return _by_folder(found)
+
+    def find(self, number: int, text: str) -> list[Touch]:
+        """What that layer does to each path that has this text in it, in either case."""
+        wanted = text.lower()
+        return [t for t in self.touches(number) if wanted in f"/{t.path}".lower()]
 
     def history(self, path: str) -> list[str]:
         """What each layer did to a path, base first, in words."""
@@ -150,6 +180,36 @@ class Walk:
                     node = below.get(path)
                     hidden = sum(n.size for n in node.walk()) if node.children else node.size
                     yield Touch(path, what, node.kind, hidden)
+
+
+def _by_folder(touches: Sequence[Touch]) -> list[Touch | Folder]:
+    """A line for each name in the directory that all of them are in."""
+    top = commonpath([touch.path for touch in touches])
+    depth = top.count("/") + 2 if top else 1
+    groups: dict[str, list[Touch]] = {}
+    for touch in touches:
+        groups.setdefault("/".join(touch.path.split("/")[:depth]), []).append(touch)
+    folders: list[Folder] = []
+    alone: list[Touch] = []
+    for _, group in sorted(groups.items()):
+        paths = {touch.path for touch in group}
+        if len(paths) > 1:
+            folders.append(Folder(commonpath(paths), tuple(group)))
+        else:
+            alone += group
+    return [*folders, *alone]
+
+
+def _counts(touches: Sequence[Touch]) -> str:
+    """How many paths are added, changed, deleted, in words."""
+    counts = [touch.what for touch in touches]
+    order = (ADDS, CHANGES, DELETES, EMPTIES)
+    return ", ".join(f"{what} {counts.count(what)}" for what in order if what in counts)
+
+
+def _bytes(touches: Sequence[Touch]) -> int:
+    """Bytes of the files that are added or changed."""
+    return sum(touch.size for touch in touches if touch.what in (ADDS, CHANGES))
 
 
 def _described(entry: Entry) -> str:

@@ -15,7 +15,7 @@ from imgkit.lab import Lab
 from imgkit.lessons import QUIZZES
 from imgkit.pull import NOT_ASKED, REFUSED, VERIFIED, Pull
 from imgkit.server.faults import Fault
-from imgkit.walk import ADDS, CHANGES, DELETES, EMPTIES, PREVIEW, Walk, preview
+from imgkit.walk import ADDS, CHANGES, DELETES, EMPTIES, PREVIEW, Touch, Walk, preview
 from imgkit.widgets import LayerExplorer, PullMonitor, Quiz
 from imgkit.widgets.pull_monitor import NAMES, PLATFORMS, page
 
@@ -246,7 +246,7 @@ def test_controls_have_names_and_are_no_sliders(make: str, lab: Lab) -> None:
         "quiz": lambda: Quiz(QUIZZES["02-pulling"]),
     }
     found = controls(widgets[make]().box)
-    allowed = ("Dropdown", "Checkbox", "Button", "RadioButtons", "Select")
+    allowed = ("Dropdown", "Checkbox", "Button", "RadioButtons", "Select", "Text")
     assert found
     for control in found:
         assert type(control).__name__ in allowed
@@ -331,8 +331,8 @@ def test_the_explorer_walks(lab: Lab) -> None:
     assert "layer 3: added; layer 4: deleted" in explorer.file.value
     assert "COPY deploy.key .env /app/" in explorer.about.value
     explorer.layer.value = 4
-    assert explorer.touch is not None
-    assert (explorer.touch.what, explorer.touch.path) == (DELETES, "app/.env")
+    assert isinstance(explorer.chosen, Touch)
+    assert (explorer.chosen.what, explorer.chosen.path) == (DELETES, "app/.env")
     text = repr(explorer)
     assert "  deletes      38B  /app/.env" in text
     assert "417B can no longer be seen" in text
@@ -342,11 +342,11 @@ def test_the_explorer_in_a_layer_that_changes_nothing() -> None:
     """A layer without entries is shown as what it is."""
     explorer = LayerExplorer(samples.image("demo/leaky"))
     explorer.layer.value = 6
-    assert explorer.touch is None
+    assert explorer.chosen is None
     assert "touches no path" in explorer.file.value
     assert repr(explorer).endswith("layer 6, made by WORKDIR /app")
     explorer.layer.value = 1
-    assert explorer.touch is not None
+    assert explorer.chosen is not None
 
 
 def test_the_explorer_escapes_what_it_shows() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import ipywidgets
@@ -11,67 +12,85 @@ from imgkit.image import Image
 from imgkit.printable import shown
 from imgkit.tar.entry import Kind
 from imgkit.units import size
-from imgkit.walk import Touch, Walk
+from imgkit.walk import LISTED, Folder, Touch, Walk
 from imgkit.widgets.style import CSS, safe
 
 _LABELLED: Final = {
     "layout": ipywidgets.Layout(width="auto", max_width="860px"),
     "style": {"description_width": "44px"},
 }
+_ROWS: Final = 11
+"""Lines of the list that are seen at once."""
 
 
 class LayerExplorer:
-    """A view of one `Walk`: choose a layer, then one of the paths that it touches."""
+    """A view of one `Walk`: choose a layer, then one of the paths that it touches.
+
+    Where a layer touches more than `LISTED` paths, the list has its folders, which can be opened:
+    a page that gets thousands of lines at once takes seconds to show them.
+    """
 
     def __init__(self, image: Image) -> None:
         self.walk = Walk(image)
         layers = [(_line(self.walk, number), number) for number in self.walk.numbers]
         self.layer = ipywidgets.RadioButtons(options=layers, **_LABELLED, description="Layer")
         self.about = ipywidgets.HTML()
-        self.path = ipywidgets.Select(rows=11, **_LABELLED, description="Path")
+        self.find = ipywidgets.Text(
+            description="Find", placeholder="a part of a path", style=_LABELLED["style"]
+        )
+        self.where = ipywidgets.HTML()
+        self.path = ipywidgets.Select(**_LABELLED, description="Path")
         self.path.add_class("imgkit-mono")
+        self.open = ipywidgets.Button(description="Open", tooltip="List what is in the folder")
+        self.back = ipywidgets.Button(description="Back", tooltip="The list that was here before")
         self.file = ipywidgets.HTML()
+        self.folders: list[str] = []
+        """The folders that were opened, one within the other."""
+        self.rows: Sequence[Touch | Folder] = ()
+        """What is to be chosen from; the list has the first `LISTED` of it."""
         self.box = ipywidgets.VBox(
             [
                 ipywidgets.HTML(f'{CSS}<div class="imgkit">{safe(self.walk.summary)}</div>'),
                 self.layer,
                 self.about,
+                self.find,
+                self.where,
                 self.path,
+                ipywidgets.HBox([self.open, self.back]),
                 self.file,
             ]
         )
         self.layer.observe(self._chose_layer, "value")
-        self.path.observe(self._chose_path, "value")
+        self.find.observe(lambda _: self._list(), "value")
+        self.path.observe(self._chose_path, "index")
+        self.open.on_click(self._open)
+        self.back.on_click(self._back)
         self._chose_layer()
 
     @property
-    def touch(self) -> Touch | None:
-        """The chosen path, and what the chosen layer does to it."""
-        found = [t for t in self.walk.touches(self.layer.value) if t.path == self.path.value]
-        return found[0] if found else None
+    def chosen(self) -> Touch | Folder | None:
+        """The path that is chosen in the list, and what the chosen layer does to it."""
+        return None if self.path.index is None else self.rows[self.path.index]
 
     def __repr__(self) -> str:
         number = self.layer.value
-        touches = self.walk.touches(number)
         lines = [repr(self.walk), "", f"layer {number}, made by {self.walk.made_by[number - 1]}"]
-        lines += [f"  {touch}" for touch in touches[:20]]
-        lines += [f"  and {len(touches) - 20} more"] * (len(touches) > 20)
-        if self.touch:
-            lines += ["", f"/{self.touch.path}", *map("  ".__add__, self._story(self.touch))]
+        lines += [self._where()] * bool(self._where())
+        lines += [f"  {row}" for row in self.rows[:20]]
+        lines += [f"  and {len(self.rows) - 20} more"] * (len(self.rows) > 20)
+        if self.chosen:
+            lines += ["", f"/{self.chosen.path}", *map("  ".__add__, self._story(self.chosen))]
         return shown("\n".join(lines))
 
     def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
         bundle = self.box._repr_mimebundle_(**more) or {}
         return {**bundle, "text/plain": repr(self)}
 
+    # -- what was clicked -----------------------------------------------------------------------
+
     def _chose_layer(self, *_: object) -> None:
         number = self.layer.value
-        touches = self.walk.touches(number)
-        first = next((t.path for t in touches if t.kind is Kind.FILE), None)
-        self.path.options = [(shown(str(touch)), touch.path) for touch in touches]
-        self.path.value = first or (touches[0].path if touches else None)
-        self.path.disabled = not touches
-        self.path.rows = min(11, max(3, len(touches)))
+        self.folders = []
         layer = self.walk.layer(number)
         self.about.value = (
             f'<div class="imgkit"><h4>Layer {number}</h4>'
@@ -79,22 +98,88 @@ class LayerExplorer:
             f'Blob <code title="{layer.digest}">{short(layer.digest)}</code>, {size(layer.size)}; '
             f'DiffID <code title="{layer.diff_id}">{short(layer.diff_id)}</code></div>'
         )
+        self._list()
+
+    def _open(self, *_: object) -> None:
+        if isinstance(self.chosen, Folder):
+            self.folders.append(self.chosen.path)
+            self._list()
+
+    def _back(self, *_: object) -> None:
+        if self.folders:
+            self._list(self.folders.pop())
+
+    def _list(self, chosen: str = "") -> None:
+        """Afterwards the list has what was asked for; `chosen` is chosen, or else the first file.
+
+        The page gets one message for the list, and last of all one for what is chosen.
+        """
+        number, text = self.layer.value, self.find.value.strip()
+        count = len(self.walk.touches(number))
+        folder = self.folders[-1] if self.folders else ""
+        self.rows = self.walk.find(number, text) if text else self.walk.listing(number, folder)
+        self.path.unobserve(self._chose_path, "index")
+        with self.path.hold_sync():
+            self.path.index = None
+            self.path.options = [(shown(str(row)), row.path) for row in self.rows[:LISTED]]
+            self.path.index = self._first(chosen) if self.rows else None
+            self.path.disabled = not self.rows
+            self.path.rows = min(_ROWS, max(3, count))
+        self.path.observe(self._chose_path, "index")
+        self.where.value = f'<div class="imgkit" role="status">{safe(self._where())}</div>'
+        _show(self.find, on=count > _ROWS or bool(text))
+        for button in (self.open, self.back):
+            _show(button, on=count > LISTED and not text)
+        self.back.disabled = not self.folders
         self._chose_path()
 
-    def _chose_path(self, *_: object) -> None:
-        touch = self.touch
-        if touch is None:
-            self.file.value = '<div class="imgkit">This layer touches no path.</div>'
-            return
-        content = self.walk.content(self.layer.value, touch.path)
-        story = "; ".join(self._story(touch))
-        self.file.value = (
-            f'<div class="imgkit"><h4><code>/{safe(touch.path)}</code></h4>{safe(story)}'
-            f'<pre tabindex="0">{safe(content)}</pre></div>'
-        )
+    def _first(self, chosen: str) -> int:
+        rows = self.rows[:LISTED]
+        by_path = [n for n, row in enumerate(rows) if row.path == chosen]
+        files = [
+            n for n, row in enumerate(rows) if isinstance(row, Touch) and row.kind is Kind.FILE
+        ]
+        return (by_path or files or [0])[0]
 
-    def _story(self, touch: Touch) -> list[str]:
-        return self.walk.history(touch.path)
+    def _chose_path(self, *_: object) -> None:
+        row = self.chosen
+        self.open.disabled = not isinstance(row, Folder)
+        if row is None:
+            said = "No path has this in it." if self.find.value else "This layer touches no path."
+            self.file.value = f'<div class="imgkit">{said}</div>'
+            return
+        head, story = f"<h4><code>/{safe(row.path)}</code></h4>", "; ".join(self._story(row))
+        content = ""
+        if isinstance(row, Touch):
+            text = self.walk.content(self.layer.value, row.path)
+            content = f'<pre tabindex="0">{safe(text)}</pre>'
+        self.file.value = f'<div class="imgkit">{head}{safe(story)}{content}</div>'
+
+    # -- what is said of it ---------------------------------------------------------------------
+
+    def _where(self) -> str:
+        """Which of the layer's paths are listed; nothing, if all are."""
+        count, text = len(self.walk.touches(self.layer.value)), self.find.value.strip()
+        if text:
+            said = f"{len(self.rows):,} of {count:,} paths have {text!r} in them."
+        elif count <= LISTED:
+            return ""
+        elif self.folders:
+            here = sum(len(row.touches) if isinstance(row, Folder) else 1 for row in self.rows)
+            said = f"In /{self.folders[-1]}: {here:,} of the {count:,} paths of this layer."
+        else:
+            said = f"{count:,} paths, by folder. Open one, or find a part of a path."
+        more = f" The first {LISTED} are listed." if len(self.rows) > LISTED else ""
+        return said + more
+
+    def _story(self, row: Touch | Folder) -> list[str]:
+        if isinstance(row, Folder):
+            return [f"in this folder, layer {self.layer.value} {row.told}"]
+        return self.walk.history(row.path)
+
+
+def _show(control: ipywidgets.DOMWidget, *, on: bool) -> None:
+    control.layout.display = None if on else "none"
 
 
 def _line(walk: Walk, number: int) -> str:
