@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -17,11 +18,14 @@ from conftest import ROOT
 
 from imgkit.errors import ImgkitError
 from imgkit.lab import Lab
-from imgkit.server import Registry, transport
+from imgkit.server import Registry, caller, transport
 from imgkit.store import Store
 
 ANN: Final = 64001
 BOB: Final = 64002
+
+SHARED: Final = ("tmp", "var/tmp", "dev/shm", "run", "run/lock")
+"""Directories that more than one user may write to."""
 
 BECOME: Final = """
     import os, shutil, sys
@@ -60,6 +64,22 @@ SPY: Final = """
         except PermissionError:
             pass
 """
+SERVING: Final = """
+    from imgkit.server import Registry, transport
+    users = {"ann": "secret"} if "ann" in sys.argv else None
+    with transport.serve(Registry([Lab().store], auth=bool(users), users=users)) as served:
+        print(served.host, flush=True)
+        input()
+"""
+ASKING: Final = """
+    import socket
+    for method, path in (("GET", "/v2/"), ("POST", "/v2/app/blobs/uploads/")):
+        host, port = sys.argv[2].split(":")
+        with socket.create_connection((host, int(port))) as there:
+            words = f"{method} {path} HTTP/1.0", f"Host: {sys.argv[2]}", "Content-Length: 0", "", ""
+            there.sendall("\\r\\n".join(words).encode())
+            print(there.makefile("rb").readline().split()[1].decode())
+"""
 
 
 def as_user(user: int, code: str, home: Path, *words: str) -> subprocess.Popen[str]:
@@ -77,13 +97,18 @@ def as_user(user: int, code: str, home: Path, *words: str) -> subprocess.Popen[s
 
 
 @pytest.fixture
-def lesson(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    """Ann's lab, with a lesson under way: its directory, and her process."""
+def home_of_ann(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if os.geteuid():
         pytest.skip("only root can become two users")
     home = tmp_path_factory.mktemp("ann")
     os.chown(home, ANN, ANN)
-    running = as_user(ANN, LESSON, home)
+    return home
+
+
+@pytest.fixture
+def lesson(home_of_ann: Path) -> Iterator[tuple[str, int]]:
+    """Ann's lab, with a lesson under way: its directory, and her process."""
+    running = as_user(ANN, LESSON, home_of_ann)
     assert running.stdout
     place = running.stdout.readline().strip()
     assert place, running.communicate()[1]
@@ -111,11 +136,12 @@ def test_a_lesson_listens_nowhere(lesson: tuple[str, int]) -> None:
 
 
 def test_nothing_is_written_outside(lesson: tuple[str, int]) -> None:
-    """Ann's files are below her home and her own temporary directories."""
+    """Where everybody may write, Ann has the directory of her lab and nothing else."""
     place, _ = lesson
     lab = Path(place).parent
-    owned = [path for path in lab.parent.iterdir() if path.lstat().st_uid == ANN]
-    assert owned == [lab]
+    places = {lab.parent, *map(Path("/").joinpath, SHARED)}
+    found = [path for each in places if each.is_dir() for path in each.iterdir()]
+    assert [path for path in found if path.lstat().st_uid == ANN] == [lab]
 
 
 def test_a_local_repository_is_its_owners_alone(tmp_path: Path) -> None:
@@ -128,6 +154,68 @@ def test_a_local_repository_is_its_owners_alone(tmp_path: Path) -> None:
         os.umask(before)
     assert stat.S_IMODE(store.home.stat().st_mode) == 0o700
     assert stat.S_IMODE(Lab().home.parent.stat().st_mode) == 0o700
+
+
+SERVED: Final = [
+    # with passwords?  who asks, and what the answers to a look and a push are
+    (False, {ANN: ["200", "202"], 0: ["200", "202"], BOB: ["403", "403"]}),
+    (True, {ANN: ["401", "401"], BOB: ["401", "401"]}),
+]
+
+
+@pytest.mark.parametrize(("passwords", "answers"), SERVED)
+def test_a_served_registry_is_for_whoever_serves_it(
+    home_of_ann: Path, tmp_path: Path, passwords: bool, answers: dict[int, list[str]]
+) -> None:
+    """Ann's own programs come in by its port, and root's (Docker's engine); Bob's do not.
+
+    With passwords it is for others, too, who need one.
+    """
+    server = as_user(ANN, SERVING, home_of_ann, *["ann"] * passwords)
+    assert server.stdout
+    host = server.stdout.readline().strip()
+    assert host, server.communicate()[1]
+    said = {}
+    for user in answers:
+        asker = as_user(user, ASKING, tmp_path, host)
+        out, error = asker.communicate(timeout=60)
+        said[user] = out.split()
+        assert error == ""
+    server.communicate("\n", timeout=60)
+    assert said == answers
+
+
+@pytest.mark.skipif(not caller.can_tell(), reason="this system does not say whose a connection is")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_whose_a_connection_is(host: str) -> None:
+    """This user's, while it is open; nobody's afterwards, although the kernel still keeps it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as server:
+        near = server.getsockname()[:2]
+        with socket.create_connection((host, near[1])) as client:
+            answering, far = server.accept()
+            assert caller.user_of(far[:2], near) == os.geteuid()
+            with socket.create_server((host, 0), family=family) as other:
+                assert caller.user_of(far[:2], other.getsockname()[:2]) is None
+            client.sendall(b"too late")
+        with answering:
+            assert caller.user_of(far[:2], near) is None
+            assert answering.recv(8) == b"too late"
+
+
+def test_a_system_that_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody knows whose a connection is, it is let in; without a port it always is."""
+    there = {"REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": "1", "SERVER_NAME": "127.0.0.1"}
+    there["SERVER_PORT"] = "2"
+    assert caller.is_own(there) != caller.can_tell()
+    monkeypatch.delattr(socket, "AF_NETLINK", raising=False)
+    caller.can_tell.cache_clear()
+    try:
+        assert not caller.can_tell()
+        assert caller.is_own(there)
+    finally:
+        caller.can_tell.cache_clear()
+    assert caller.is_own({})
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1"])

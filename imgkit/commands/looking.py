@@ -65,7 +65,7 @@ def _verify_all(bench: Bench) -> int:
 
 def _serve(bench: Bench, options: Options) -> int:
     from imgkit import samples, server  # noqa: PLC0415  other verbs start faster without
-    from imgkit.server import transport  # noqa: PLC0415  other verbs start faster without
+    from imgkit.server import caller, transport  # noqa: PLC0415  other verbs start faster without
 
     root = options.value("root")
     with tempfile.TemporaryDirectory(prefix="imgkit-") as scratch:
@@ -84,6 +84,8 @@ def _serve(bench: Bench, options: Options) -> int:
             bench.say(f"A registry is served at {served.url}")
             bench.say(f"Try: imgkit pull {served.host}/library/redis")
             bench.say(f"What is pushed to it is kept {kept}. Ctrl-C stops it.")
+            if not (registry.guard.users or caller.can_tell()):
+                bench.say("Every user of this machine can pull and push; --user says who may push.")
             served.wait()
     return 0
 
@@ -110,7 +112,7 @@ def _allowance(options: Options) -> int | None:
 
 VERBS: Final = {
     "serve": Verb(
-        "Serve the embedded registry on this machine",
+        "Serve the embedded registry on this machine: on Linux to your programs and root's alone",
         "[OPTIONS]",
         _serve,
         (
@@ -120,7 +122,11 @@ VERBS: Final = {
             Flag("port", "Default: any that is free", value="int"),
             Flag("private", "A repository that only users may pull from", value="list"),
             Flag("root", "Keep what is pushed in this directory", value="directory"),
-            Flag("user", "Who may push, as name:password; others may pull", value="list"),
+            Flag(
+                "user",
+                "Who may push, as name:password; all who work on this machine may then pull",
+                value="list",
+            ),
         ),
     ),
     "reference": Verb("Take an image name apart, as JSON", "NAME", _reference, least=1, most=1),

@@ -3,8 +3,10 @@
     Bearer   the client gets a token first, with or without a password, good for what it asked for
     Basic    the client shows its password with every request
 
-Where there are users, everybody else may pull what is not private, and nothing more. Passwords are
-compared in constant time; they are as safe as the memory and the wire that they are in.
+Where there are users, everybody else may pull what is not private, and nothing more. Where there
+are none, only programs of the user who serves it (and root's, as Docker's is) come in by a port, as
+far as the system can tell whose they are. Passwords are compared in constant time; they are as safe
+as the memory and the wire that they are in.
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ from werkzeug.wrappers import Response
 
 from imgkit.errors import InvalidReference, RegistryError
 from imgkit.reference import DOCKER_HUB, Reference
+from imgkit.server import caller
 from imgkit.server.answers import Asked, json_answer, refused
 from imgkit.server.tokens import Tokens, challenge
 
 
 class Guard:
-    """The rules of one registry. Without `users`, anybody is allowed what it can do.
+    """The rules of one registry. Without `users`, whoever comes in is allowed what it can do.
 
     `private` are the repositories that only users may pull from.
     """
@@ -44,6 +47,9 @@ class Guard:
 
     def admit(self, request: Asked) -> None:
         """Raise unless the name is one, and whoever asks may do this to it."""
+        if not self.users and not caller.is_own(request.environ):
+            message = "this registry is for the user who serves it, and has no passwords for others"
+            raise refused(403, "DENIED", message)
         if request.name:
             request.repository  # noqa: B018 - parsed here, so that no wrong name gets further
         if request.action != "pull" and not self.push:
