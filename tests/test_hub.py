@@ -15,6 +15,34 @@ from conftest import ROOT, peer
 HUB: Final = ROOT / "binder" / "hub"
 UNITS: Final = {"M": 10**6, "G": 10**9, "Mi": 2**20, "Gi": 2**30}
 
+CHART: Final = {
+    "cull": {"enabled": bool, "every": int, "maxAge": int, "timeout": int},
+    "hub": {"concurrentSpawnLimit": int, "config": dict},
+    "prePuller": {"continuous": {"enabled": bool}, "hook": {"enabled": bool}},
+    "scheduling": {
+        "podPriority": {"enabled": bool},
+        "userPlaceholder": {"enabled": bool, "replicas": int},
+        "userScheduler": {"enabled": bool},
+    },
+    "singleuser": {
+        "allowPrivilegeEscalation": bool,
+        "cmd": str,
+        "cpu": {"guarantee": float | int, "limit": float | int},
+        "defaultUrl": str,
+        "extraEnv": dict,
+        "fsGid": int,
+        "image": {"name": str, "tag": str},
+        "lifecycleHooks": {"postStart": dict},
+        "memory": {"guarantee": str, "limit": str},
+        "networkPolicy": {"enabled": bool},
+        "startTimeout": int,
+        "storage": {"capacity": str},
+        "uid": int,
+    },
+}
+"""What of the chart's values we set, with the names and types of its values.schema.yaml, which
+refuses any other name. No package has that file, so this is read from it, not checked by it."""
+
 
 def documents(name: str) -> list[Any]:
     return list(yaml.safe_load_all((HUB / name).read_text("utf-8")))
@@ -23,6 +51,33 @@ def documents(name: str) -> list[Any]:
 def bytes_of(text: str) -> int:
     number, unit = re.fullmatch(r"(\d+)(\D+)", text).groups()  # type: ignore[union-attr]
     return int(number) * UNITS[unit]
+
+
+def unlike(values: Any, allowed: Any, at: str) -> list[str]:
+    """The places where values have a name or a type that is not allowed."""
+    if not isinstance(allowed, dict):
+        return [] if isinstance(values, allowed) else [at]
+    strange = [f"{at}.{name}" for name in values if name not in allowed]
+    known = [name for name in values if name in allowed]
+    return strange + [bad for n in known for bad in unlike(values[n], allowed[n], f"{at}.{n}")]
+
+
+def test_the_chart_knows_every_value() -> None:
+    """A name that the chart's schema does not have, or another type, would stop `helm`."""
+    (values,) = documents("values.yaml")
+    assert unlike(values, CHART, "") == []
+    values["cull"]["tmeout"], values["singleuser"]["image"]["tag"] = 1, 1
+    assert unlike(values, CHART, "") == [".singleuser.image.tag", ".cull.tmeout"]
+
+
+def test_learners_come_back_to_what_they_wrote() -> None:
+    """JupyterLab begins where the volume is, and a name and a password lead there again."""
+    (values,) = documents("values.yaml")
+    config = values["hub"]["config"]
+    assert config["KubeSpawner"]["notebook_dir"] == "/home/jovyan"  # the chart's homeMountPath
+    assert config["JupyterHub"]["authenticator_class"] == "dummy"
+    assert config["DummyAuthenticator"]["password"].isupper()  # to be replaced, as all capitals
+    assert config["Authenticator"]["allow_all"]  # JupyterHub 5 lets nobody in without
 
 
 def test_limits_hold_more_than_guarantees() -> None:
