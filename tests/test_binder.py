@@ -108,8 +108,9 @@ class Machine:
         """What a shell line prints there; raises `CalledProcessError` if it fails."""
         inside = f"cd {HOME} && . ./.settings && {line}" if user else line
         chroot = ["chroot", f"--userspec={user}:{user}", str(self.root), "bash", "-ec", inside]
-        up = "" if network else "ip link set lo up || ifconfig lo up\n"
-        script = f"{MOUNTS.format(root=shlex.quote(str(self.root)))}{up}exec {shlex.join(chroot)}"
+        root = shlex.quote(str(self.root))
+        up = "" if network else f"chroot {root} ip link set lo up\n"
+        script = f"{MOUNTS.format(root=root)}{up}exec {shlex.join(chroot)}"
         own = ["--mount", "--pid", "--fork", "--kill-child", *["--net"] * (not network)]
         joined = f"echo $$ > {self.group}/cgroup.procs; " if self.group else ""
         cut = f"taskset --cpu-list 0 unshare {shlex.join(own)} sh -ec {shlex.quote(script)}"
@@ -218,7 +219,7 @@ def test_every_lesson_runs_where_binder_built_it(
     limit = "2 GB" if machine.group else "no limit"
     facts = f"{size} MB on disk, {limit} of memory, first cell after {times['first']} s"
     with capsys.disabled():
-        sys.stdout.write(f"\nBinder: {facts}\n")
+        sys.stderr.write(f"\nBinder: {facts}\n")  # several processes of tests show this alone
     ready = f"export PYTHONPATH={HOME}/.tools IMGKIT_PROGRESS=/tmp/progress"
     nbval = "python -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg -p no:cacheprovider -q"
     assert " passed" in machine.run(f"{ready}; {nbval} notebooks", timeout=3000)
@@ -227,8 +228,11 @@ def test_every_lesson_runs_where_binder_built_it(
 @pytest.mark.slow
 @pytest.mark.peer("mmdebstrap")
 def test_there_is_no_network_where_binder_runs(machine: Machine) -> None:
-    """The test above really is cut off, and runs as somebody who is not root."""
-    said = machine.run("id -u; ip -brief address", timeout=60)
-    user, *interfaces = said.splitlines()
-    assert int(user) == LEARNER
+    """The test above really is cut off, and runs as somebody who is not root, in little room."""
+    said = machine.run("id -u; nproc; ip -brief address", timeout=60)
+    user, cores, *interfaces = said.splitlines()
+    assert (int(user), int(cores)) == (LEARNER, 1)
     assert [line.split()[0] for line in interfaces] == ["lo"]
+    if machine.group:
+        greedy = f"python -c 'bytearray({MEMORY})' || echo refused"
+        assert machine.run(greedy, timeout=300).strip() == "refused"
