@@ -201,7 +201,7 @@ class VerifyingReader:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
-                for _ in self:
+                for _chunk in self:
                     pass
         finally:
             self.close()

@@ -8,9 +8,9 @@ flags that the history does not tell. So a step is reused when nothing that it c
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -68,22 +68,21 @@ class Draft:
     def commit(
         self,
         store: Store,
-        steps: Sequence[History],
+        step: History,
         settings: Mapping[str, Any],
         author: str,
         tar: bytes | None,
     ) -> Draft:
-        """This image and what a step adds to its history; `tar` is its layer, if it made one."""
+        """This image and a step more, in the store; `tar` is its layer, if it made one."""
         diff_ids = [*self.config.diff_ids] if self.config else []
         layers = self.layers
         if tar is not None:
             packed = gzip.compress(tar, compresslevel=6, mtime=0)
             layers = (*layers, store.put_bytes(packed, OCI_LAYER + "+gzip"))
             diff_ids.append(Digest.of(tar))
-        history = [*(self.config.history if self.config else ()), *steps]
-        created = history[-1].created if history else None
+        history = [*(self.config.history if self.config else ()), step]
         config = Config.make(
-            self.platform, diff_ids, history, settings, created, author=author or None
+            self.platform, diff_ids, history, settings, step.created, author=author or None
         )
         store.put_bytes(config.raw, OCI_CONFIG)
         return Draft(self.platform, config, layers)
@@ -134,6 +133,11 @@ class Cache:
 
     def _path(self, key: str) -> Path:
         return self.store.home / "cache" / f"{key}.json"
+
+
+def nanoseconds(time: datetime) -> int:
+    """Nanoseconds since 1970, as files have it."""
+    return (time - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1) * 1000
 
 
 def moment(time: datetime) -> str:

@@ -7,8 +7,6 @@ import io
 import json
 import os
 import random
-import re
-import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -23,7 +21,6 @@ from test_build import IGNORED, PATHS, REFUSED
 from test_dockerfile import BAD, BAD_WORDS, WORDS
 
 from imgkit.build import Options, build
-from imgkit.build.workshop import BUILDKIT
 from imgkit.config import Config
 from imgkit.digest import Digest
 from imgkit.errors import ImgkitError
@@ -370,34 +367,6 @@ def test_docker_refuses_it_too(
     assert reason.rstrip(".") in done.stderr or any(word in reason for word in OURS), done.stderr
     with pytest.raises(ImgkitError):
         build(text, {"a.txt": b"a\n"}, store)
-
-
-def test_buildkit_tells_it_so(
-    docker: Docker, store: Store, shared_images: Path, tmp_path: Path
-) -> None:
-    """With style=BUILDKIT the history is BuildKit's, and so is what has a layer."""
-    add_base(store, shared_images, docker)
-    folder = context(tmp_path / "context")
-    text = SETTINGS.partition("FROM base\n")[0] + "WORKDIR /etc\nWORKDIR new\nCOPY a.txt sub /x/\n"
-    text = text.replace("ARG a=1 b=2\n", "").replace("echo lost > /data/lost", "mkdir /data")
-    (folder / "Dockerfile").write_text(text)
-    debians = shutil.which("docker", path="/usr/bin") or "docker"
-    done = subprocess.run(
-        [debians, "build", "--no-cache", "--network=none", "-t", "built", folder],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**docker.env, "DOCKER_BUILDKIT": "1"},
-    )
-    if "buildx" in done.stderr:
-        pytest.skip("this docker has no BuildKit: it lacks its plugin buildx")
-    assert done.returncode == 0, done.stderr
-    ours = by_us(build(text, folder, store, (), Options(style=BUILDKIT)).image)
-    theirs = saved(docker).config
-    # BuildKit of Docker 20.10 does not tell yet which value an ARG had.
-    assert [
-        (re.sub(r"^(ARG \w+)=.*", r"\1", text), empty) for text, empty in told(ours.config)
-    ] == [(re.sub(r"^(ARG \w+)=.*", r"\1", text), empty) for text, empty in told(theirs)]
 
 
 def test_docker_runs_what_we_built(docker: Docker, store: Store, shared_images: Path) -> None:

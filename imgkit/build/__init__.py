@@ -15,7 +15,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -25,9 +24,9 @@ from imgkit.build import dockerfile, instruction, stepping, variables
 from imgkit.build.dockerfile import Stage
 from imgkit.build.effects import PATH, PREDEFINED, State
 from imgkit.build.instruction import Instruction
-from imgkit.build.workshop import EPOCH, Options, Progress, Workshop
+from imgkit.build.workshop import Options, Progress, Workshop
 from imgkit.digest import Digest
-from imgkit.draft import Cache, Draft
+from imgkit.draft import Cache, Draft, nanoseconds
 from imgkit.errors import BuildFailed, InvalidDockerfile
 from imgkit.image import Image
 from imgkit.manifest import Descriptor
@@ -58,10 +57,6 @@ class Step:
     created_by: str = ""
     screen: str = ""
 
-    @property
-    def is_config_only(self) -> bool:
-        return self.layer is None
-
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -89,9 +84,10 @@ class Builder:
         self.outer: dict[str, str] = {}
         self.steps: list[Step] = []
         self.last: Progress | None = None
-        now = (options.clock() - EPOCH) // timedelta(microseconds=1) * 1000
-        folder = isinstance(context, Path)
-        tree = contexts.of_folder(context) if folder else contexts.of_files(context, now)  # type: ignore[arg-type]
+        if isinstance(context, Path):
+            tree = contexts.of_folder(context)
+        else:
+            tree = contexts.of_files(context, nanoseconds(options.clock()))
         self.shop = Workshop(store, Mount([tree]), options, Cache(store))
         sent = units.size(contexts.sent(tree, context, text.encode()), 4)
         options.say(f"Sending build context to Docker daemon  {sent}")

@@ -1,9 +1,7 @@
 """One step of a build: taken from the cache, or carried out and committed.
 
 Which instruction makes a layer: RUN if it changed a file; COPY and ADD; WORKDIR if it had to make
-the directory. Every other changes the config only, and is an "empty layer" in the history. BuildKit
-makes a layer of each RUN, COPY, ADD and WORKDIR, even of one without a file; and to it a VOLUME is
-a directory like any other, while the classic builder drops what a RUN writes there.
+the directory. Every other changes the config only, and is an "empty layer" in the history.
 """
 
 from __future__ import annotations
@@ -18,13 +16,14 @@ from imgkit.build import copying, effects, sources, unarchive
 from imgkit.build.copying import Copy
 from imgkit.build.instruction import Instruction
 from imgkit.build.sources import Origin, Source
-from imgkit.build.workshop import BUILDKIT, Progress, Workshop
+from imgkit.build.workshop import Progress, Workshop
 from imgkit.config import History
 from imgkit.digest import Digest
-from imgkit.draft import moment
+from imgkit.draft import Draft, moment
 from imgkit.errors import BuildFailed, CannotRun, ExecFailed, InvalidDockerfile
 from imgkit.manifest import LAYER_LIMIT
 from imgkit.mount import Mount
+from imgkit.mount.stack import stack
 from imgkit.tar.entry import Kind
 
 Work = Callable[[Mount, str], str]
@@ -33,7 +32,7 @@ Work = Callable[[Mount, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A step that is ready: how the history tells it (or ""), and what it does to the filesystem.
+    """A step that is ready: how the history tells it, and what it does to the filesystem.
 
     `more` is what the cache must know and `told` does not say. `quiet` steps need no container.
     """
@@ -72,15 +71,9 @@ def carry_out(shop: Workshop, progress: Progress, step: Instruction) -> Outcome:
     tar, screen = _change(shop, progress, job, container)
     if tar is not None and len(before.layers) == LAYER_LIMIT:
         _fail(step, f"max depth exceeded: an image has at most {LAYER_LIMIT} layers. Join RUNs.")
-    history = History(
-        job.told,
-        moment(shop.options.clock()),
-        "buildkit.dockerfile.v0" if shop.style == BUILDKIT else "",
-        tar is None,
-    )
+    history = History(job.told, moment(shop.options.clock()), empty_layer=tar is None)
     state = progress.state
-    steps = [history] if job.told else []
-    progress.draft = before.commit(shop.store, steps, state.settings, state.author, tar)
+    progress.draft = before.commit(shop.store, history, state.settings, state.author, tar)
     shop.cache.add(key, before, progress.draft)
     if not job.quiet:
         shop.say(f"Removing intermediate container {container}")
@@ -109,7 +102,7 @@ def _change(
     mount = shop.mount(shop.trees(progress))
     screen = job.work(mount, container)
     entries = mount.upper_entries()
-    if not entries and shop.style != BUILDKIT:
+    if not entries:
         return None, screen
     shop.trees(progress).append(mount.upper)
     return layer.pack(entries), screen
@@ -128,25 +121,11 @@ def _settings(shop: Workshop, progress: Progress, step: Instruction) -> Job:
     if step.verb == "HEALTHCHECK" and former:
         shop.say(f"Note: overriding previous HEALTHCHECK: [{' '.join(former)}]")
     told = effects.change(state, step)
-    if shop.style != BUILDKIT:
-        return Job(f"{' '.join(state.shell)} #(nop)  {told}")
-    if step.verb == "ONBUILD":
-        return Job("", more={"trigger": step.argument})
-    if step.verb == "EXPOSE":
-        opened = [p for word in told.split()[1:] for p in effects.ports(step, word)]
-        told = f"EXPOSE map[{' '.join(f'{port}:{{}}' for port in sorted(opened))}]"
-    if step.verb == "ARG":
-        values = {**dict(step.pairs), **state.arguments}
-        told = " ".join(
-            ["ARG", *(n if (v := values[n]) is None else f"{n}={v}" for n, _ in step.pairs)]
-        )
-    return Job(told)
+    return Job(f"{' '.join(state.shell)} #(nop)  {told}")
 
 
-def _workdir(shop: Workshop, progress: Progress, step: Instruction) -> Job:
-    told = effects.change(progress.state, step)
-    if shop.style != BUILDKIT:
-        told = f"{' '.join(progress.state.shell)} #(nop) {told}"
+def _workdir(_: Workshop, progress: Progress, step: Instruction) -> Job:
+    told = f"{' '.join(progress.state.shell)} #(nop) {effects.change(progress.state, step)}"
 
     def work(mount: Mount, _: str) -> str:
         _try(step, lambda: copying.make_folders(mount, progress.state.workdir, (0, 0)))
@@ -168,7 +147,7 @@ def _run(shop: Workshop, progress: Progress, step: Instruction) -> Job:
     env = {**state.arguments, **state.predefined, **state.env}
 
     def work(mount: Mount, container: str) -> str:
-        volumes = sorted(state.settings.get("Volumes") or ()) if shop.style != BUILDKIT else []
+        volumes = sorted(state.settings.get("Volumes") or ())
         old = [place for place in volumes if mount.exists(place)]
         for place in [*volumes, state.workdir]:
             _try(step, lambda place=place: copying.make_folders(mount, place, (0, 0)))  # type: ignore[misc]
@@ -196,7 +175,7 @@ def _run(shop: Workshop, progress: Progress, step: Instruction) -> Job:
             _forget(mount, place, whole=place in old)
         return done.screen
 
-    return Job(f"RUN {told} # buildkit" if shop.style == BUILDKIT else told, work)
+    return Job(told, work)
 
 
 def _say(shop: Workshop, screen: str) -> None:
@@ -233,7 +212,7 @@ def _copy(shop: Workshop, progress: Progress, step: Instruction) -> Job:
             "here. Download it, put it in the build context, and ADD the file.",
         )
     found = sources.find(_origin(shop, progress, step), step, names)
-    if len(found) > 1 and not goal.endswith("/") and shop.style != BUILDKIT:
+    if len(found) > 1 and not goal.endswith("/"):
         _fail(
             step,
             f"When using {step.verb} with more than one source file, the destination must be a "
@@ -245,9 +224,6 @@ def _copy(shop: Workshop, progress: Progress, step: Instruction) -> Job:
     more = {"sum": total, "place": place, **flags}
     chown = f"--chown={flags['chown']}" if "chown" in flags else ""
     told = f"{' '.join(state.shell)} #(nop) {step.verb} {chown}{total} in {goal} "
-    if shop.style == BUILDKIT:
-        shown = [f"--{name}={value}" for name, value in flags.items()]
-        told = " ".join([step.verb, *shown, *names, goal, "# buildkit"])
 
     def work(mount: Mount, _: str) -> str:
         how = Copy(
@@ -280,7 +256,8 @@ def _origin(shop: Workshop, progress: Progress, step: Instruction) -> Origin:
         )
     if earlier and earlier is not progress:
         return Origin(shop.mount(shop.trees(earlier)), is_image=True)
-    return Origin(shop.mount(shop.layers_of(shop.image(name))), is_image=True)
+    layers = Draft.of(shop.image(name)).open(shop.store)
+    return Origin(shop.mount(stack(layers)), is_image=True)
 
 
 def _put(step: Instruction, source: Source, mount: Mount, place: str, how: Copy) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime
 
 from imgkit.build.dockerfile import Stage
 from imgkit.build.effects import State
-from imgkit.draft import Cache, Draft
+from imgkit.draft import Cache, Draft, nanoseconds
 from imgkit.errors import BuildFailed, ImgkitError, NotFound
 from imgkit.image import Image
 from imgkit.mount import Mount
@@ -21,11 +20,6 @@ from imgkit.store import Store
 
 Puller = Callable[[Reference, Platform | None], object]
 """Afterwards the local repository has the image of that name."""
-
-CLASSIC: Final = "classic"
-BUILDKIT: Final = "buildkit"
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -45,9 +39,8 @@ class Options:
     """How an image is to be built, beyond its Dockerfile, context and names.
 
     `args` are the values of --build-arg, `labels` those of --label. `pull` gets a base image that
-    is not in the store. `say` gets each line that Docker would print. `style` is whose words the
-    history has: Docker's classic builder's or BuildKit's. Where no `platform` is asked for, what is
-    built from scratch is for `native`, by default this machine's.
+    is not in the store. `say` gets each line that Docker would print. Where no `platform` is asked
+    for, what is built from scratch is for `native`, by default this machine's.
     """
 
     args: Mapping[str, str] = field(default_factory=dict)
@@ -56,7 +49,6 @@ class Options:
     no_cache: bool = False
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     say: Callable[[str], None] = lambda line: None
-    style: str = CLASSIC
     pull: Puller | None = None
     platform: Platform | None = None
     native: Platform | None = None
@@ -76,26 +68,15 @@ class Workshop:
     def say(self) -> Callable[[str], None]:
         return self.options.say
 
-    @property
-    def style(self) -> str:
-        return self.options.style
-
     def mount(self, trees: Sequence[Inode]) -> Mount:
         """A writable filesystem over these, whose clock is the build's."""
-        return Mount(trees, clock=self.nanoseconds)
-
-    def nanoseconds(self) -> int:
-        return (self.options.clock() - EPOCH) // timedelta(microseconds=1) * 1000
+        return Mount(trees, clock=lambda: nanoseconds(self.options.clock()))
 
     def trees(self, progress: Progress) -> list[Inode]:
         """The filesystem of a stage as it is, as the lowers of a mount."""
         if progress.trees is None:
             progress.trees = stack(progress.draft.open(self.store))
         return progress.trees
-
-    def layers_of(self, image: Image) -> list[Inode]:
-        """The filesystem of an image, as the lowers of a mount."""
-        return stack(Draft.of(image).open(self.store))
 
     def image(self, name: str, platform: Platform | None = None) -> Image:
         """The image of that name or ID, pulled if it is not there; raises `NotFound`."""

@@ -10,7 +10,6 @@ that nothing runs. What Docker refuses is refused in Docker's words.
 
 from __future__ import annotations
 
-import gzip
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,21 +17,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from imgkit import tar
-from imgkit.config import Config, History
+from imgkit.config import History
 from imgkit.container.record import (
     EXITED,
     REMOVED,
     RUNNING,
     ContainerRecord,
     init_layer,
-    nanoseconds,
 )
-from imgkit.digest import Digest
-from imgkit.draft import Draft, moment
+from imgkit.draft import Draft, moment, nanoseconds
 from imgkit.errors import CannotRun, ContainerError, ExecFailed
 from imgkit.image import Image
 from imgkit.layer import Layer
-from imgkit.manifest import OCI_CONFIG, OCI_LAYER, Manifest
 from imgkit.mount import Mount
 from imgkit.mount.inode import Inode
 from imgkit.mount.stack import stack
@@ -263,33 +259,18 @@ class Container:
             if not store.has(blob):
                 with self.image.source.open(blob) as stream:
                     store.put(blob, stream)
-        layers, diff_ids = Draft.of(self.image).layers, self.image.config.diff_ids
         data = self.written_tar()
-        if data != _EMPTY_TAR:
-            packed = gzip.compress(data, compresslevel=6, mtime=0)
-            layers = (*layers, store.put_bytes(packed, f"{OCI_LAYER}+gzip"))
-            diff_ids = (*diff_ids, Digest.of(data))
-        config = self._config(diff_ids, author, message, changes or {})
-        store.put_bytes(config.raw, OCI_CONFIG)
-        made = Manifest.make(config.descriptor, layers)
-        image = Image(store, store.put_bytes(made.raw, made.media_type), reference)
-        if reference:
-            store.name(reference, image.descriptor, None)
-        else:
-            store.keep(image.descriptor)
-        return image
-
-    def _config(
-        self, diff_ids: Sequence[Digest], author: str, message: str, changes: Mapping[str, Any]
-    ) -> Config:
-        """The config of an image made from this container."""
-        old, created = self.image.config, moment(self.clock())
-        empty = len(diff_ids) == len(old.diff_ids)
-        step = History(" ".join(self.record.cmd), created, message, empty)
-        settings = {**old.settings, **self.settings, **changes}
+        layer = data if data != _EMPTY_TAR else None
+        step = History(" ".join(self.record.cmd), moment(self.clock()), message, layer is None)
+        draft = Draft.of(self.image)
+        settings = {**draft.settings, **self.settings, **(changes or {})}
         kept = {key: value for key, value in settings.items() if value}
-        history = [*old.history, step]
-        return Config.make(old.platform, diff_ids, history, kept, created, author=author or None)
+        made = draft.commit(store, step, kept, author, layer).image(store)
+        if reference is None:
+            store.keep(made.descriptor)
+            return made
+        store.name(reference, made.descriptor, None)
+        return Image(store, made.descriptor, reference)
 
     @property
     def settings(self) -> dict[str, Any]:

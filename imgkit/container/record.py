@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from imgkit import units
+from imgkit.draft import nanoseconds
 from imgkit.mount.inode import Inode, folder, symlink, tree
 
 CREATED: Final = "created"
 RUNNING: Final = "running"
 EXITED: Final = "exited"
 REMOVED: Final = "removed"
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -80,11 +79,6 @@ class ContainerRecord:
 
 def _since(text: str, now: datetime) -> float:
     return (now - datetime.fromisoformat(text)).total_seconds()
-
-
-def nanoseconds(time: datetime) -> int:
-    """Nanoseconds since 1970."""
-    return (time - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def init_layer(record: ContainerRecord) -> Inode:
