@@ -66,6 +66,7 @@ class Layer:
         self._strict = strict
         self._reading = Lock()
         self._is_plain = False
+        self._indexed: _Index | None = None
         self.descriptor = descriptor
         self.diff_id = diff_id
 
@@ -166,8 +167,7 @@ class Layer:
         weakref.finalize(self, file.close)
         try:
             with self._tar() as stream:
-                checked = self._checked(stream)
-                while chunk := checked.read(CHUNK):
+                while chunk := stream.read(CHUNK):
                     file.write(chunk)
         except OSError:  # the disk is full: each file is read from the blob then
             return None
@@ -179,29 +179,35 @@ class Layer:
         Once it had, the blob's own digest, checked with each reading, says that it still has; and
         the digest of a blob that is not compressed is its DiffID.
         """
-        if "_index" in self.__dict__ or (self._is_plain and self.digest == self.diff_id):
+        if self._indexed or (self._is_plain and self.digest == self.diff_id):
             return stream
         what = f"the uncompressed tar of layer {self.digest.short} (its DiffID)"
         return VerifyingReader(stream, self.diff_id, what=what)
 
     def walk(self) -> Iterator[tuple[Entry, Content]]:
         """Every entry with its content, in one pass; the DiffID is checked at the end."""
+        seen: list[Entry] | None = None if self._indexed else []
         with self._tar() as stream:
             # A tar that stops without its end marker is whole when its DiffID is right.
-            yield from tar.read(self._checked(stream), self._limits, unended=True)
+            for entry, content in tar.read(stream, self._limits, unended=True):
+                if seen is not None:
+                    seen.append(entry)
+                yield entry, content
+        if seen is not None:
+            self._indexed = _Index(seen, self._strict)
 
     def recompute_diff_id(self) -> Digest:
         """The digest of the uncompressed tar as it is, whatever the config says of it."""
-        with self._tar() as stream:
+        with self._tar(checked=False) as stream:
             return digest_of_stream(stream, self.diff_id.algorithm)
 
     @contextmanager
-    def _tar(self) -> Iterator[Readable]:
+    def _tar(self, *, checked: bool = True) -> Iterator[Readable]:
         with self._open() as blob:
             try:
                 unpacked = decompress(blob, self._limits)
                 self._is_plain = isinstance(unpacked, Plain)
-                with ahead(unpacked) as stream:
+                with ahead(self._checked(unpacked) if checked else unpacked) as stream:
                     yield stream
             except InvalidLayer:
                 # A blob that was damaged in the store gives nonsense; its digest says why.
@@ -209,9 +215,13 @@ class Layer:
                     pass
                 raise
 
-    @cached_property
+    @property
     def _index(self) -> _Index:
-        return _Index((entry for entry, _ in self.walk()), self._strict)
+        if self._indexed is None:
+            for _ in self.walk():
+                pass
+        assert self._indexed
+        return self._indexed
 
 
 class _Index:

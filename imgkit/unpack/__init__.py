@@ -1,9 +1,10 @@
 """The root filesystem of an image, written to a directory: whole, or not at all.
 
-Merged, or a directory a layer, as overlay2 keeps them for the kernel to merge. The tree is made in
-memory first (see `overlay` and `lowers`), so that whiteouts never delete anything on disk; then
-each layer's tar is read once more, and only the files that still show are written. All of it
-happens in a private directory beside, which takes the true name at the end.
+Merged, or a directory a layer, as overlay2 keeps them for the kernel to merge. Each layer is read
+once, and its files are staged (see `staging`); the tree is made in memory (see `overlay` and
+`lowers`), so that whiteouts never delete anything on disk; then the files that still show are moved
+to their places. All of it happens in a private directory beside, which takes the true name at the
+end. Meanwhile it takes the room of all files of all layers, also of those that do not show.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +24,10 @@ from imgkit.layer import Layer
 from imgkit.overlay import Overlay
 from imgkit.overlay.lowers import Lower, lowers
 from imgkit.overlay.tree import Node
-from imgkit.unpack.extract import PRIVATE, Extraction, Options, Report
+from imgkit.tar.entry import Kind
+from imgkit.unpack.extract import Extraction, Report
+from imgkit.unpack.folders import FOLDER
+from imgkit.unpack.staging import PRIVATE, Options, Staging
 
 try:
     import fcntl
@@ -52,9 +56,16 @@ def unpack(
     extended attributes are set.
     Raises `StoreError` if `dest` cannot be used, or on a write error; nothing of it is then left.
     """
-    overlay = Overlay(layers)
+    stack = tuple(layers)
     options = _options(owners, devices, on_entry)
-    return _write(dest, Extraction(Lower(overlay.root), overlay.layers, options).run)
+
+    def write(directory: str) -> Report:
+        with _staging(directory, options) as (root, staging):
+            for number, layer in enumerate(stack):
+                staging.take(number, layer)
+            return Extraction(Lower(Overlay(stack).root), staging, options).run(root)
+
+    return _write(dest, write)
 
 
 def unpack_layers(
@@ -76,15 +87,41 @@ def unpack_layers(
     options = _options(owners, devices, on_entry)
 
     def write(directory: str) -> dict[str, Report]:
-        reports = {}
-        for number, lower in enumerate(lowers(stack)):
-            name = f"{number:02}-{stack[number].diff_id.short}/diff"
-            os.makedirs(os.path.join(directory, name), PRIVATE)
-            run = Extraction(lower, stack, options).run
-            reports[name] = run(os.path.join(directory, name))
+        reports, trees = {}, lowers(stack)
+        for number, layer in enumerate(stack):
+            name = f"{number:02}-{layer.diff_id.short}/diff"
+            place = os.path.join(directory, name)
+            os.makedirs(place, PRIVATE)
+            with _staging(place, options) as (root, staging):
+                staging.take(number, layer)
+                tree = next(trees)
+                for below, offsets in _brought(tree, number).items():
+                    staging.take(below, stack[below], offsets)
+                reports[name] = Extraction(tree, staging, options).run(root)
         return reports
 
     return _write(dest, write)
+
+
+def _brought(tree: Lower, number: int) -> dict[int, set[int]]:
+    """The files of layers below that a layer links to, which it has to bring: their offsets."""
+    found: dict[int, set[int]] = {}
+    for inode in (node.inode for node in tree.root.walk() if node.kind is Kind.FILE):
+        if inode.layer != number:
+            found.setdefault(inode.layer, set()).add(inode.entry.offset)
+    return found
+
+
+@contextmanager
+def _staging(directory: str, options: Options) -> Iterator[tuple[int, Staging]]:
+    """That directory, open and private, and the files that wait there for their places."""
+    root = os.open(directory, FOLDER)
+    try:
+        os.chmod(root, PRIVATE)
+        with closing(Staging(root, options)) as staging:
+            yield root, staging
+    finally:
+        os.close(root)
 
 
 def _options(

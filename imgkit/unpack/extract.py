@@ -9,24 +9,17 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Final
 
-from imgkit.digest import CHUNK
-from imgkit.layer import Layer
 from imgkit.overlay.lowers import Lower
 from imgkit.overlay.tree import Node
-from imgkit.tar import Content
 from imgkit.tar.entry import Kind
-from imgkit.unpack.folders import FOLDER, Folders
-from imgkit.unpack.marks import make_whiteout, mark_opaque, record_owner
+from imgkit.unpack.folders import Folders
+from imgkit.unpack.marks import make_whiteout, mark_opaque
+from imgkit.unpack.staging import NEW, PRIVATE, Options, Staging
 
-PRIVATE: Final = 0o700
-"""The mode of a directory while it is being filled."""
-
-_NO_SET_ID: Final = 0o1777
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 _NODES: Final = {Kind.CHAR: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
 
 
@@ -66,40 +59,24 @@ class Report:
         return text
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What is written of owners and devices, and who hears of each path that is done."""
-
-    owners: bool
-    devices: bool = False
-    on_entry: Callable[[Node], None] = field(default=lambda node: None)
-
-
 class Extraction:
-    """Writes a tree, merged or of one layer, below a directory; `layers` have the content."""
+    """Writes a tree, merged or of one layer, below an open directory; its files are staged."""
 
-    def __init__(self, tree: Lower, layers: Sequence[Layer], options: Options) -> None:
+    def __init__(self, tree: Lower, staging: Staging, options: Options) -> None:
         self._tree = tree
-        self._layers = layers
+        self._staging = staging
         self._options = options
-
-    def run(self, directory: str) -> Report:
-        """Write everything; the directory itself becomes the root, and is not counted."""
         self._counts: Counter[Kind] = Counter()
         self._size = 0
         self._skipped: list[str] = []
         self._unrecorded: list[str] = []
         self._unmarked: list[str] = []
         self._whiteouts = 0
-        root = os.open(directory, FOLDER)
-        self._folders, self._sources = Folders(root), Folders(root)
-        try:
-            os.chmod(root, PRIVATE)
+
+    def run(self, root: int) -> Report:
+        """Write everything; the directory itself becomes the root, and is not counted."""
+        with closing(Folders(root)) as self._folders, closing(Folders(root)) as self._sources:
             self._write()
-        finally:
-            self._folders.close()
-            self._sources.close()
-            os.close(root)
         return self._report()
 
     def _report(self) -> Report:
@@ -120,7 +97,6 @@ class Extraction:
 
     def _write(self) -> None:
         first: dict[int, Node] = {}
-        files: list[dict[int, Node]] = [{} for _ in self._layers]
         links, folders = [], [self._tree.root]
         for node in self._tree.root.walk():
             if node.kind is Kind.DIR:
@@ -129,37 +105,23 @@ class Extraction:
             elif first.setdefault(id(node.inode), node) is not node:
                 links.append(node)
             elif node.kind is Kind.FILE:
-                files[node.inode.layer][node.inode.entry.offset] = node
+                self._place(node)
             else:
                 self._make(node)
-        for layer, wanted in zip(self._layers, files, strict=True):
-            self._write_files(layer, wanted)
         for node in links:
             self._link(first[id(node.inode)], node)
         for path in sorted(self._tree.whiteouts):
             self._whiteout(path)
+        self._staging.close()
         for node in reversed(folders):
             self._finish_folder(node)
 
     def _enter(self, node: Node) -> int:
         return self._folders.enter(node.path.rpartition("/")[0])
 
-    def _write_files(self, layer: Layer, wanted: dict[int, Node]) -> None:
-        """Read a layer once, and write those of its files that still show."""
-        if not wanted:
-            return
-        for entry, content in layer.walk():
-            if node := wanted.get(entry.offset):
-                self._write_file(node, content)
-
-    def _write_file(self, node: Node, content: Content) -> None:
-        file = os.open(_name(node), _NEW, 0o600, dir_fd=self._enter(node))
-        try:
-            while data := content.read(CHUNK):
-                _write_all(file, data)
-            self._finish(file, node)
-        finally:
-            os.close(file)
+    def _place(self, node: Node) -> None:
+        if not self._staging.place(node, _name(node), self._enter(node)):
+            self._unrecorded.append(node.path)
         self._size += node.size
         self._done(node)
 
@@ -176,7 +138,9 @@ class Extraction:
         elif entry.uid or entry.gid:
             self._unrecorded.append(node.path)  # no such thing has attributes of the user
         if node.kind is not Kind.SYMLINK:
-            os.chmod(name, self._mode(node), dir_fd=folder)  # our own node, so not followed
+            os.chmod(
+                name, self._options.mode(entry), dir_fd=folder
+            )  # our own node, so not followed
         times = (entry.mtime_ns, entry.mtime_ns)
         os.utime(name, ns=times, dir_fd=folder, follow_symlinks=False)
         self._done(node)
@@ -196,7 +160,7 @@ class Extraction:
         """An empty file where a device node was asked for but may not be made, as umoci does."""
         self._skip(node)
         if self._options.devices:
-            file = os.open(_name(node), _NEW, 0o600, dir_fd=self._enter(node))
+            file = os.open(_name(node), NEW, 0o600, dir_fd=self._enter(node))
             try:
                 self._finish(file, node)
             finally:
@@ -240,17 +204,10 @@ class Extraction:
     def _finish(self, file: int, node: Node) -> None:
         """Owner, mode and times of an open file or directory; marks cannot be set afterwards."""
         entry = node.inode.entry
-        if self._options.owners:
-            os.chown(file, entry.uid, entry.gid)
-        elif not record_owner(file, entry.uid, entry.gid):
+        if not self._options.finish(file, entry):
             self._unrecorded.append(node.path)
-        os.chmod(file, self._mode(node))
         if not node.implied:
             os.utime(file, ns=(entry.mtime_ns, entry.mtime_ns))
-
-    def _mode(self, node: Node) -> int:
-        mode = node.inode.entry.mode
-        return mode if self._options.owners else mode & _NO_SET_ID
 
     def _done(self, node: Node) -> None:
         self._counts[node.kind] += 1
@@ -259,9 +216,3 @@ class Extraction:
 
 def _name(node: Node) -> str:
     return node.path.rpartition("/")[2]
-
-
-def _write_all(file: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(file, rest) :]
