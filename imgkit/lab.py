@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import requests
 
@@ -34,7 +35,7 @@ from imgkit.image import Copied, Image, Progress, verify
 from imgkit.inventory import holdings
 from imgkit.platforms import Platform
 from imgkit.printable import shown
-from imgkit.reference import Reference
+from imgkit.reference import DOCKER_HUB, Reference
 from imgkit.server import transport
 from imgkit.store import Store
 from imgkit.unpack import Report, unpack
@@ -121,17 +122,20 @@ class Lab:
     def pull_live(self, name: str) -> Pulled | Text:
         """The same from the real registry, into a repository beside; or why that cannot be.
 
-        The registry that IMGKIT_MIRROR names, if any, is asked in its place.
+        A cache that IMGKIT_MIRROR names is asked in the place of Docker Hub, and of no other
+        registry: it would look for the same path there, and could find another image.
         """
+        reference = Reference.parse(name)
+        mirror = os.environ.get("IMGKIT_MIRROR") if reference.registry == DOCKER_HUB else None
         client = Client(
             credentials=Credentials.of_user(),
-            mirror=os.environ.get("IMGKIT_MIRROR") or None,
+            mirror=mirror or None,
             on_exchange=self.exchanges.append,
         )
         try:
             return self._pull(client, self.home.with_name("live"), name, None)
         except Unreachable:
-            host = Reference.parse(name).registry_host
+            host = urlsplit(mirror).netloc if mirror else reference.registry_host
             return Text(
                 f"{host} cannot be reached from here, so nothing was pulled live. "
                 "With a network, run this cell again."

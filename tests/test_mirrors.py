@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 from images import AMD64, add_image, add_index
 from recorder import hurried
 
+from benchmarks.registry import registry
+from imgkit import samples
 from imgkit.client import Client, Exchange
 from imgkit.image import copy, verify
+from imgkit.lab import Lab, Pulled, Text
 from imgkit.reference import Reference
 from imgkit.server import Registry, transport
 from imgkit.store import Store
@@ -93,6 +97,59 @@ def test_a_registry_that_is_asked_itself_is_told_nothing(bench: Bench) -> None:
     bench.client.mirror = transport.HOME
     copy(bench.client.repository(bench.name(0, "app")), bench.local, bench.name(0, "app"))
     assert [e.url for e in bench.asked if "ns=" in e.url] == []
+
+
+@pytest.mark.peer("docker-registry")
+def test_a_lesson_pulls_live_through_a_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With IMGKIT_MIRROR, `lab.pull_live` asks that alone; Docker Hub's password stays here."""
+    logins = {"auths": {"https://index.docker.io/v1/": {"auth": "bWU6c2VjcmV0"}}}
+    (tmp_path / "config.json").write_text(json.dumps(logins))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    lab = Lab()
+    with transport.serve(Registry([samples.store()], auth=False)) as hub:
+        cache = f"proxy: {{remoteurl: '{hub.url}'}}\n"
+        with registry("docker-registry", tmp_path, cache) as host:
+            monkeypatch.setenv("IMGKIT_MIRROR", f"http://{host}")
+            pulled = lab.pull_live("redis")
+    assert isinstance(pulled, Pulled)
+    index = samples.image("redis").index
+    assert index
+    assert f"Digest: {index.digest}" in pulled.said
+    assert {urlsplit(e.url).netloc for e in pulled.requests} == {host}
+    assert (
+        "/v2/library/redis/manifests/latest?ns=docker.io" in (tmp_path / "registry.log").read_text()
+    )
+    assert "bWU6c2VjcmV0" not in (tmp_path / "registry.log").read_text()
+    assert verify(Store(lab.home.with_name("live")).image("redis")) == []
+    assert lab.store.records() == []
+
+
+def test_a_lesson_says_which_cache_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the cache does not answer, the cell says so calmly, and names it and not Docker Hub."""
+    with transport.serve(Registry([samples.store()])) as gone:
+        monkeypatch.setenv("IMGKIT_MIRROR", gone.url)
+    said = Lab().pull_live("redis")
+    assert isinstance(said, Text)
+    assert said.startswith(f"{gone.host} cannot be reached from here, so nothing was pulled live.")
+
+
+def test_a_lesson_asks_other_registries_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with Docker's `registry-mirrors`, a cache stands for Docker Hub alone."""
+    store = Store(tmp_path / "cache")
+    add_image(store, "team/app")
+    with transport.serve(Registry([store], auth=False)) as cache:
+        monkeypatch.setenv("IMGKIT_MIRROR", cache.url)
+        lab = Lab()
+        assert isinstance(lab.pull_live("team/app"), Pulled)
+        asked = len(lab.exchanges)
+        said = lab.pull_live("ghcr.io/team/app")
+    assert isinstance(said, Text)
+    assert said.startswith("ghcr.io cannot be reached from here")
+    assert [e.url for e in lab.exchanges[asked:] if cache.host in e.url] == []
 
 
 def test_from_registry_to_registry(bench: Bench) -> None:
