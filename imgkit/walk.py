@@ -52,8 +52,10 @@ class Folder:
     touches: tuple[Touch, ...]
 
     def __str__(self) -> str:
-        count = counted(len(self.touches), "path")
-        return f"{count}{size(_bytes(self.touches)):>{16 - len(count)}}  /{self.path}/…"
+        did = {touch.what for touch in self.touches}
+        what = did.pop() if len(did) == 1 else "mixed"
+        bytes_of = size(_bytes(self.touches))
+        return f"{what:8}{bytes_of:>8}  /{self.path}/ ({len(self.touches):,} paths)"
 
     @property
     def told(self) -> str:

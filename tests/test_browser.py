@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,14 @@ WIDER: Final = "all => all.filter(o => o.scrollWidth > o.clientWidth + 2).map(o 
 SHELL: Final = (
     "%load_ext imgkit\nfrom imgkit.lab import Lab\nlab = Lab()",
     "%docker run -it alpine sh",
+)
+MANY: Final = (
+    f"import sys\nsys.path.append({str(ROOT / 'tests')!r})",
+    "from images import add_image\nfrom imgkit.lab import Lab",
+    "from imgkit.widgets import LayerExplorer",
+    "files = {f'd{n // 100}/f{n}': f'{n:04}'.encode() for n in range(5000)}",
+    "lab = Lab()\nadd_image(lab.store, 'many', [files, files])",
+    "LayerExplorer(lab.image('many'))",
 )
 LESSONS: Final = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
@@ -479,16 +488,87 @@ def test_a_question_is_answered(question: Locator) -> None:
     expect(said).not_to_have_text(first)
 
 
-@pytest.fixture(scope="module")
-def terminal(lab: Lab) -> Iterator[Locator]:
-    """The output that shows a TerminalView: the shell of a new container."""
+@contextmanager
+def written(lab: Lab, name: str, cells: Sequence[str]) -> Iterator[Page]:
+    """A notebook of these cells, all of them run."""
     cell = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
     kernel = {"name": "python3", "display_name": "Python 3"}
     notebook = {"metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 4}
-    notebook |= {"cells": [cell | {"source": source} for source in SHELL]}
-    (lab.folder / "terminal.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
-    with lab.open("terminal.ipynb") as page:
+    notebook |= {"cells": [cell | {"source": source} for source in cells]}
+    (lab.folder / f"{name}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    with lab.open(f"{name}.ipynb") as page:
         assert lab.run_all(page) == []
+        yield page
+
+
+@pytest.fixture(scope="module")
+def many(lab: Lab) -> Iterator[Locator]:
+    """The output that shows the LayerExplorer with an image of 10,000 entries."""
+    with written(lab, "many", MANY) as page:
+        yield page.locator(OUTPUT, has=page.get_by_label("Path"))
+
+
+def test_thousands_of_paths_are_walked_through(many: Locator) -> None:
+    """By mouse: a layer, a folder, a file in it, and back; the list has the folders, or the files.
+
+    At no time has the page more of the 5,000 paths of a layer than can be looked at.
+    """
+    lines = many.get_by_label("Path").locator("option")
+    expect(lines).to_have_count(50)
+    many.get_by_label(re.compile("^2: ")).check()
+    expect(many.get_by_role("heading", name="Layer 2")).to_be_visible()
+    expect(lines.nth(17)).to_have_text(re.compile(r"^changes\s+400B\s+/d24/\s\(100\spaths\)$"))
+    lines.nth(17).click()
+    expect(many.get_by_text("in this folder, layer 2 changes 100; 400B in files")).to_be_visible()
+    many.get_by_role("button", name="Open").click()
+    expect(lines).to_have_text(
+        [re.compile(rf"^changes\s+4B\s+/d24/f{n}$") for n in range(2400, 2500)]
+    )
+    expect(many.get_by_text("In /d24: 100 of the 5,000 paths of this layer.")).to_be_visible()
+    lines.nth(50).click()
+    expect(many.locator("pre")).to_have_text("2450")
+    expect(many.get_by_text("layer 1: added; layer 2: changed")).to_be_visible()
+    many.get_by_role("button", name="Back").click()
+    expect(lines).to_have_count(50)
+    expect(many.get_by_role("heading", name="/d24")).to_be_visible()
+    assert accessible(many.page) == []
+
+
+def test_thousands_of_paths_by_keyboard(many: Locator) -> None:
+    """A part of a path finds the files wherever they are; Tab leads to the list and the buttons."""
+    keyboard = many.page.keyboard
+    lines = many.get_by_label("Path").locator("option")
+    many.get_by_label("Find").focus()
+    keyboard.type("f2")
+    expect(
+        many.get_by_text("1,111 of 5,000 paths have 'f2' in them. The first 200")
+    ).to_be_visible()
+    expect(lines).to_have_count(200)
+    keyboard.type("451")
+    expect(lines).to_have_text([re.compile("/d24/f2451$")])
+    expect(many.locator("pre")).to_have_text("2451")
+    expect(many.get_by_role("button", name="Open")).to_be_hidden()
+    keyboard.press("Control+a")
+    keyboard.press("Delete")
+    expect(lines).to_have_count(50)
+    keyboard.press("Tab")
+    expect(many.get_by_label("Path")).to_be_focused()
+    keyboard.press("End")
+    expect(many.get_by_role("heading", name="/d9")).to_be_visible()
+    keyboard.press("Tab")
+    expect(many.get_by_role("button", name="Open")).to_be_focused()
+    keyboard.press("Space")
+    expect(lines.first).to_have_text(re.compile("/d9/f900$"))
+    keyboard.press("Tab")
+    expect(many.get_by_role("button", name="Back")).to_be_focused()
+    keyboard.press("Space")
+    expect(lines).to_have_count(50)
+
+
+@pytest.fixture(scope="module")
+def terminal(lab: Lab) -> Iterator[Locator]:
+    """The output that shows a TerminalView: the shell of a new container."""
+    with written(lab, "terminal", SHELL) as page:
         yield page.locator(".imgkit-terminal")
 
 

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from typing import Any, Final
 
 import ipywidgets
 import pytest
+from images import add_image
 
 from imgkit import samples
-from imgkit.image import DOWNLOADING, EXISTS, WAITING
+from imgkit.image import DOWNLOADING, EXISTS, WAITING, Image
 from imgkit.lab import Lab
 from imgkit.lessons import QUIZZES
 from imgkit.pull import NOT_ASKED, REFUSED, VERIFIED, Pull
 from imgkit.server.faults import Fault
-from imgkit.walk import ADDS, CHANGES, DELETES, EMPTIES, PREVIEW, Touch, Walk, preview
+from imgkit.store import Store
+from imgkit.walk import (
+    ADDS,
+    CHANGES,
+    DELETES,
+    EMPTIES,
+    LISTED,
+    PREVIEW,
+    Folder,
+    Touch,
+    Walk,
+    preview,
+)
 from imgkit.widgets import LayerExplorer, PullMonitor, Quiz
 from imgkit.widgets.pull_monitor import NAMES, PLATFORMS, page
 
@@ -347,6 +361,106 @@ def test_the_explorer_in_a_layer_that_changes_nothing() -> None:
     assert repr(explorer).endswith("layer 6, made by WORKDIR /app")
     explorer.layer.value = 1
     assert explorer.chosen is not None
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """10,000 entries in two layers, almost all of them below usr/lib, a hundred in a directory."""
+    below = {f"usr/lib/d{n // 100}/f{n}": str(n).encode() for n in range(4999)}
+    above = {f"usr/lib/d{n // 100}/g{n}": b"g" for n in range(4998)} | {"usr/lib/.wh.d7": b""}
+    store = Store(tmp_path_factory.mktemp("many"))
+    add_image(store, "many", [below | {"motd": b"hello"}, above | {"usr/lib/d1/f101": b"new"}])
+    return store.image("many")
+
+
+def test_many_paths_are_listed_by_folder(many: Image) -> None:
+    """A line is one path, or a folder of several; opened, the folder has them one by one."""
+    walk = Walk(many)
+    (usr, motd) = walk.listing(1)
+    assert str(usr) == "adds      18.9kB  /usr/lib/ (4,999 paths)"
+    assert str(motd) == "adds          5B  /motd"
+    opened = walk.listing(1, usr.path)
+    assert [row.path for row in opened] == sorted(f"usr/lib/d{n}" for n in range(50))
+    folder = opened[0]
+    assert isinstance(folder, Folder)
+    assert walk.listing(1, folder.path) == list(folder.touches) == walk.find(1, "/d0/")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_nothing_is_lost_in_folders(many: Image, number: int) -> None:
+    """Opened one after the other, the folders have exactly what the layer touches."""
+    walk, found = Walk(many), list[Touch]()
+    left: list[Touch | Folder] = walk.listing(number)
+    while left:
+        row = left.pop()
+        if isinstance(row, Folder):
+            assert row.path
+            left += walk.listing(number, row.path)
+        else:
+            found.append(row)
+    assert sorted(found, key=str) == sorted(walk.touches(number), key=str)
+    assert len(found) == 5000
+
+
+def test_a_folder_says_what_is_done_in_it(many: Image) -> None:
+    """What a layer does in it is counted; where that is not always the same, it is mixed."""
+    rows = {row.path: row for row in Walk(many).listing(2)}
+    assert str(rows["usr/lib/d0"]) == "adds        100B  /usr/lib/d0/ (100 paths)"
+    assert str(rows["usr/lib/d7"]) == "mixed       100B  /usr/lib/d7/ (101 paths)"
+    assert isinstance(rows["usr/lib/d7"], Folder)
+    assert rows["usr/lib/d7"].told == "adds 100, deletes 1; 100B in files"
+    assert isinstance(rows["usr/lib/d1"], Folder)
+    assert rows["usr/lib/d1"].told == "adds 100, changes 1; 103B in files"
+
+
+def test_folders_are_opened_and_left(many: Image) -> None:
+    """Open lists what is in the folder, Back what was listed before, the same folder chosen."""
+    explorer = LayerExplorer(many)
+    assert "in this folder, layer 1 adds 4999; 18.9kB in files" in explorer.file.value
+    assert "5,000 paths, by folder" in explorer.where.value
+    explorer.open.click()
+    explorer.path.value = "usr/lib/d3"
+    explorer.open.click()
+    assert "In /usr/lib/d3: 100 of the 5,000 paths" in explorer.where.value
+    assert explorer.path.value == "usr/lib/d3/f300"
+    assert "layer 1: added" in explorer.file.value
+    assert explorer.open.disabled
+    explorer.open.click()  # by a program: nothing happens
+    explorer.back.click()
+    assert explorer.path.value == "usr/lib/d3"
+    assert explorer.folders == ["usr/lib"]
+    explorer.layer.value = 2
+    assert explorer.folders == []
+    assert explorer.back.disabled
+    explorer.back.click()
+    assert repr(explorer).count("\n  and 30 more\n") == 1
+
+
+def test_paths_are_found(many: Image) -> None:
+    """A part of a path, in either case, finds it wherever it is, in one layer after the other."""
+    explorer = LayerExplorer(many)
+    explorer.find.value = "D7/F"
+    assert explorer.path.value == "usr/lib/d7/f700"
+    assert "100 of 5,000 paths have &#x27;D7/F&#x27; in them." in explorer.where.value
+    explorer.layer.value = 2
+    assert "0 of 5,000 paths" in explorer.where.value
+    assert explorer.chosen is None
+    assert "No path has this in it" in explorer.file.value
+    explorer.find.value = "lib"
+    assert "5,000 of 5,000 paths" in explorer.where.value
+    assert "The first 200 are listed" in explorer.where.value
+    assert len(explorer.path.options) == LISTED
+    explorer.find.value = " "
+    assert explorer.path.value == "usr/lib/d0"
+
+
+def test_what_the_explorer_sends_is_small(many: Image) -> None:
+    """Whatever is listed, a page gets no more of it than can be looked at: 32 kB in all."""
+    explorer = LayerExplorer(many)
+    for text in ("", "f", "usr/lib", "zzz"):
+        explorer.find.value = text
+        states = [widget.get_state() for widget in (explorer.path, explorer.where, explorer.file)]
+        assert len(json.dumps(states)) < 32_000
 
 
 def test_the_explorer_escapes_what_it_shows() -> None:

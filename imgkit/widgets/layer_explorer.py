@@ -48,6 +48,8 @@ class LayerExplorer:
         """The folders that were opened, one within the other."""
         self.rows: Sequence[Touch | Folder] = ()
         """What is to be chosen from; the list has the first `LISTED` of it."""
+        buttons = ipywidgets.HBox([self.open, self.back])
+        buttons.layout.margin = "0 0 0 48px"  # below the list
         self.box = ipywidgets.VBox(
             [
                 ipywidgets.HTML(f'{CSS}<div class="imgkit">{safe(self.walk.summary)}</div>'),
@@ -56,7 +58,7 @@ class LayerExplorer:
                 self.find,
                 self.where,
                 self.path,
-                ipywidgets.HBox([self.open, self.back]),
+                buttons,
                 self.file,
             ]
         )
@@ -134,12 +136,11 @@ class LayerExplorer:
         self._chose_path()
 
     def _first(self, chosen: str) -> int:
-        rows = self.rows[:LISTED]
-        by_path = [n for n, row in enumerate(rows) if row.path == chosen]
-        files = [
-            n for n, row in enumerate(rows) if isinstance(row, Touch) and row.kind is Kind.FILE
-        ]
-        return (by_path or files or [0])[0]
+        """The line of that path, or else of the first folder or file, or else the first."""
+        rows = list(enumerate(self.rows[:LISTED]))
+        found = [n for n, row in rows if row.path == chosen]
+        found += [n for n, row in rows if isinstance(row, Folder) or row.kind is Kind.FILE]
+        return found[0] if found else 0
 
     def _chose_path(self, *_: object) -> None:
         row = self.chosen
