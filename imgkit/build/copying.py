@@ -15,6 +15,7 @@ from imgkit.build.sources import Source, look
 from imgkit.errors import BuildFailed
 from imgkit.mount import Mount
 from imgkit.mount.inode import Inode
+from imgkit.shell.process import Accounts
 from imgkit.tar.entry import Kind
 
 
@@ -134,23 +135,17 @@ def remove(target: Mount, place: str) -> None:
 
 def owner(mount: Mount, step: Instruction, text: str) -> tuple[int, int]:
     """The numbers of `user:group`, names looked up in the image; raises `BuildFailed`."""
+    accounts = Accounts(mount)
     user, colon, group = text.partition(":")
-    return (
-        _number(mount, step, "/etc/passwd", "user", user),
-        _number(mount, step, "/etc/group", "group", group if colon else user),
+    group = group if colon else user
+    uid, gid = accounts.uid(user), accounts.gid(group)
+    if uid is not None and gid is not None:
+        return uid, gid
+    short, what, name, file = (
+        ("uid", "user", user, "/etc/passwd")
+        if uid is None
+        else ("gid", "group", group, "/etc/group")
     )
-
-
-def _number(mount: Mount, step: Instruction, file: str, what: str, name: str) -> int:
-    if name.isdecimal():
-        return int(name)
-    for line in (
-        mount.read(file).decode(errors="replace").splitlines() if mount.exists(file) else ()
-    ):
-        fields = line.split(":")
-        if fields[0] == name and len(fields) > 2 and fields[2].isdecimal():
-            return int(fields[2])
-    short = {"user": "uid", "group": "gid"}[what]
     raise BuildFailed(
         "unable to convert uid/gid chown string to host mapping: can't find "
         f"{short} for {what} {name}: no such {what}: {name}. Name one of {file}, or a number.",

@@ -9,6 +9,7 @@ from imgkit.errors import CannotRun
 from imgkit.mount import Mount
 from imgkit.shell import launch
 from imgkit.shell.process import Accounts, Process, Sink
+from imgkit.shell.script import Script
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ class Session:
 
     def spawn(self, words: list[str], streams: Streams) -> int:
         """Run a program that another program starts; its exit code."""
+        raise NotImplementedError
+
+    def output(self, script: Script) -> str:
+        """What a script prints, without the newlines at its end."""
         raise NotImplementedError
 
     def process(self, name: str, streams: Streams | None = None) -> Process:

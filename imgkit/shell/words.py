@@ -115,7 +115,7 @@ class Words(ABC):
         self.at = found.end()
         if self._take("}"):
             return Parameter(found[0], quoted)
-        operator = re.compile(r":?[-+=?]").match(self.text, self.at)
+        operator = _OPERATOR.match(self.text, self.at)
         if not operator:
             unknown(f"`${{{found[0]}{self._next()}...}}`")
         self.at = operator.end()

@@ -119,18 +119,3 @@ def _time(text: str) -> int:
         raise Usage(f"invalid date '{text}'") from None
     aware = found if found.tzinfo else found.replace(tzinfo=UTC)
     return int(aware.timestamp()) * 10**9
-
-
-def truncate(p: Process, args: list[str]) -> int:
-    """Cut or extend files to -s bytes."""
-    given, paths = options(args, "cs:", least=1)
-    found = re.fullmatch(r"(\d+)([kKMG]?)", given.get("s", ""))
-    if not found:
-        raise Usage("you must specify a size: -s 10, -s 10k, -s 1M")
-    size = int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2].upper()]
-
-    def cut(path: str) -> None:
-        p.write(path, b"", append=True)
-        p.mount.truncate(p.path(path), size)
-
-    return each(p, paths, cut)

@@ -8,7 +8,6 @@ from typing import Final
 
 from imgkit.mount import Stat
 from imgkit.shell.process import Process
-from imgkit.shell.programs.listing import blocks_of, human
 from imgkit.shell.programs.options import Usage, each, number, options
 from imgkit.tar.entry import Kind
 
@@ -24,16 +23,6 @@ def readlink(p: Process, args: list[str]) -> int:
     return 0
 
 
-def realpath(p: Process, args: list[str]) -> int:
-    """Say where paths lead in the end."""
-
-    def show(path: str) -> None:
-        p.stat(path)
-        p.say(p.real(path))
-
-    return each(p, options(args, "", least=1)[1], show)
-
-
 def walk(p: Process, path: str) -> Iterator[tuple[str, Stat]]:
     """A path and all below it, parents first, names in order."""
     found = p.stat(path, follow=False)
@@ -41,28 +30,6 @@ def walk(p: Process, path: str) -> Iterator[tuple[str, Stat]]:
     if found.kind is Kind.DIR:
         for name in p.readdir(path):
             yield from walk(p, f"{path.rstrip('/')}/{name}")
-
-
-def du(p: Process, args: list[str]) -> int:
-    """Say how much room directories take on a disk, in units of 1024 bytes."""
-    given, paths = options(args, "shkac")
-
-    def show(top: str) -> None:
-        sums: dict[str, int] = {}
-        kinds: dict[str, Kind] = {}
-        inodes: set[int] = set()
-        for path, found in walk(p, top):
-            kinds[path] = found.kind
-            size = 0 if found.ino in inodes else blocks_of(found)
-            inodes.add(found.ino)
-            for above in [at for at in sums if path.startswith(f"{at.rstrip('/')}/")]:
-                sums[above] += size
-            sums[path] = size
-        shown = [at for at in sums if "a" in given or kinds[at] is Kind.DIR or at == top]
-        for path in [top] if "s" in given else sorted(shown, key=lambda at: (-at.count("/"), at)):
-            p.say(f"{human(sums[path] << 10) if 'h' in given else sums[path]}\t{path}")
-
-    return each(p, paths or ["."], show)
 
 
 def find(p: Process, args: list[str]) -> int:

@@ -49,14 +49,6 @@ def env(p: Process, args: list[str]) -> int:
     return 0
 
 
-def printenv(p: Process, args: list[str]) -> int:
-    """Print variables of the environment; the exit code is 1 where one is not there."""
-    for name in args:
-        if name in p.env:
-            p.say(p.env[name])
-    return env(p, []) if not args else int(any(name not in p.env for name in args))
-
-
 def identity(p: Process, args: list[str]) -> int:
     """`id`: say who a user is."""
     given, names = options(args, "ugnG")
