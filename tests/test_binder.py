@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from conftest import ROOT, peer
@@ -78,6 +79,21 @@ def test_what_the_last_step_needs_is_installed() -> None:
     build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]
     for line in build["requires"]:
         assert f"\n{re.split('[>=<]', line)[0]}==" in BINDER
+
+
+def test_the_links_open_the_first_lesson() -> None:
+    """The badge does, and the workshop link, which nbgitpuller takes apart once more."""
+    text = (FOLDER / "README.md").read_text("utf-8")
+    links = re.findall(r"https://mybinder\.org/v2/[^\s)]+", text)
+    assert [link.split("?")[0].rpartition("/")[2] for link in links] == ["HEAD", "environment"]
+    badge, workshop = (parse_qs(urlsplit(link).query)["urlpath"][0] for link in links)
+    pulled = parse_qs(urlsplit(workshop).query)
+    assert urlsplit(workshop).path == "git-pull"
+    assert pulled["repo"] == ["https://github.com/OWNER/REPOSITORY"]
+    assert pulled["branch"] == ["main"]
+    assert pulled["urlpath"] == [badge.replace("tree/", "tree/REPOSITORY/")]
+    assert badge == "lab/tree/notebooks/00-start-here.ipynb"
+    assert (ROOT / badge.removeprefix("lab/tree/")).exists()
 
 
 # -- the build itself -----------------------------------------------------------------------------
