@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 BINDER = ROOT / "binder" / "requirements.txt"
+CONSTRAINTS = Path(__file__).with_name("constraints.txt")
 PYPI = "https://pypi.org/simple"
 HEADER = "# {what}\n# Written by `make lock`; do not edit.\n"
 
@@ -35,6 +36,7 @@ def resolve(*arguments: str) -> str:
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "pyproject.toml"]
     command += ["--group", "build", "--universal", "--python-version", "3.11", "--generate-hashes"]
     command += ["--no-header", "--no-annotate", "--no-config", "--default-index", PYPI]
+    command += ["--constraints", str(CONSTRAINTS)]
     clean = {key: value for key, value in os.environ.items() if not key.startswith("UV_")}
     done = subprocess.run(
         [*command, *arguments], cwd=ROOT, env=clean, stdout=subprocess.PIPE, text=True, check=True
