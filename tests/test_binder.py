@@ -96,6 +96,17 @@ def test_the_links_open_the_first_lesson() -> None:
     assert (ROOT / badge.removeprefix("lab/tree/")).exists()
 
 
+def test_continuous_integration_can_build_it() -> None:
+    """`.ci/run` installs every program that a test names, so that nothing below is skipped."""
+    run = (ROOT / ".ci" / "run").read_text("utf-8")
+    installed = set(re.findall(r"\[(\S+)\]=", run)) | {"git"}  # without which there is no checkout
+    installed |= {"docker", "runc"} if "dockerd" in installed else set()  # of the same package
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    named = {name for line in re.findall(r"peer\((\".*?)\)", tests) for name in line.split(", ")}
+    assert "mmdebstrap" in installed
+    assert {name.strip('"') for name in named} - installed == set()
+
+
 # -- the build itself -----------------------------------------------------------------------------
 
 LEARNER: Final = 1000
