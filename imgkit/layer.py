@@ -173,16 +173,12 @@ class Layer:
             return None
         return cast("BinaryIO", file)
 
-    def _checked(self, stream: Readable) -> Readable:
-        """The uncompressed tar as a reader that ends well only if it has the DiffID.
+    def _is_known(self) -> bool:
+        """Whether the blob's own digest, checked with each reading, says that the DiffID is right.
 
-        Once it had, the blob's own digest, checked with each reading, says that it still has; and
-        the digest of a blob that is not compressed is its DiffID.
+        It does once the DiffID was found to be right, and where nothing is compressed.
         """
-        if self._indexed or (self._is_plain and self.digest == self.diff_id):
-            return stream
-        what = f"the uncompressed tar of layer {self.digest.short} (its DiffID)"
-        return VerifyingReader(stream, self.diff_id, what=what)
+        return self._indexed is not None or (self._is_plain and self.digest == self.diff_id)
 
     def walk(self) -> Iterator[tuple[Entry, Content]]:
         """Every entry with its content, in one pass; the DiffID is checked at the end."""
@@ -207,8 +203,13 @@ class Layer:
             try:
                 unpacked = decompress(blob, self._limits)
                 self._is_plain = isinstance(unpacked, Plain)
-                with ahead(self._checked(unpacked) if checked else unpacked) as stream:
-                    yield stream
+                with ahead(unpacked) as stream:
+                    if not checked or self._is_known():
+                        yield stream
+                    else:
+                        what = f"the uncompressed tar of layer {self.digest.short} (its DiffID)"
+                        with ahead(VerifyingReader(stream, self.diff_id, what=what)) as verified:
+                            yield verified
             except InvalidLayer:
                 # A blob that was damaged in the store gives nonsense; its digest says why.
                 while blob.read(CHUNK):
