@@ -7,39 +7,52 @@ import io
 import lzma
 import posixpath
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from imgkit import tar
 from imgkit.build.copying import make, make_folders, remove
 from imgkit.digest import Readable
-from imgkit.errors import ImgkitError, InvalidLayer, LimitExceeded, UnsafePath
+from imgkit.errors import InvalidLayer, UnsafePath
 from imgkit.mount import Mount
 from imgkit.mount.inode import of_entry
 from imgkit.mount.paths import Walk
+from imgkit.tar import header
 from imgkit.tar.compression import LIMITS, decompress
 from imgkit.tar.entry import Entry, Kind
 
 UNPACKED: Final = 4 << 30
-"""Bytes of an uncompressed tar that ADD takes."""
+"""Bytes of an uncompressed tar that ADD takes: its files are kept in memory."""
+
+_LIMITS: Final = replace(LIMITS, unpacked=UNPACKED)
 
 
 def is_archive(content: bytes) -> bool:
-    """Whether these bytes begin like a tar, compressed (gzip, zstd, bzip2, xz) or not."""
+    """Whether these bytes begin like a tar, compressed (gzip, zstd, bzip2, xz) or not.
+
+    As in Docker the first header decides: what comes after it is refused, not copied as a file.
+    """
     try:
-        return next(tar.read(_opened(content)), None) is not None
-    except ImgkitError:
+        stream, block = _opened(content), b""
+        while len(block) < header.BLOCK and (more := stream.read(header.BLOCK - len(block))):
+            block += more
+        return len(block) == header.BLOCK and bool(header.parse(block, 0))
+    except InvalidLayer:
         return False
 
 
 def unpack(content: bytes, target: Mount, place: str) -> None:
     """Afterwards all that is in the tar is below `place`, with its own owners and modes.
 
-    Raises `InvalidLayer`, `UnsafePath` or `LimitExceeded`, as for a layer, and `OSError`.
+    It is read to its end first, so that nothing is kept of one that is refused. Raises
+    `InvalidLayer`, `UnsafePath` or `LimitExceeded`, as for a layer, and `OSError`.
     """
+    for _ in tar.read(_opened(content), _LIMITS):
+        pass
     make_folders(target, place, (0, 0))
     base = f"/{Walk(target.overlay, place).find(follow=True).dentry.path}"
     folders: list[Entry] = []
-    for entry, data in tar.read(_opened(content)):
+    for entry, data in tar.read(_opened(content), _LIMITS):
         if entry.path:
             _put(entry, data.read(), target, base)
         if entry.kind is Kind.DIR:
@@ -92,7 +105,7 @@ def _opened(content: bytes) -> Readable:
         return _Streams(content, "bzip2", bz2.BZ2Decompressor)
     if content.startswith(b"\xfd7zXZ\0"):
         return _Streams(content, "xz", lzma.LZMADecompressor)
-    return decompress(io.BytesIO(content), LIMITS)
+    return decompress(io.BytesIO(content), _LIMITS)
 
 
 class _Streams:
@@ -105,6 +118,7 @@ class _Streams:
         new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor],
     ) -> None:
         self._rest = content
+        self._size = len(content)
         self._name = name
         self._new = new
         self._decoder = new()
@@ -122,12 +136,7 @@ class _Streams:
                 raise self._damaged(str(error)) from None
             self._rest = self._decoder.unused_data
             self._given += len(data)
-            if self._given > UNPACKED:
-                raise LimitExceeded(
-                    f"this tar unpacks to more than {UNPACKED} bytes, which is refused",
-                    limit=UNPACKED,
-                    actual=self._given,
-                )
+            _LIMITS.check(self._given, self._size)
             if data:
                 return data
             if not self._decoder.eof:
