@@ -458,13 +458,13 @@ def test_layers_by_keyboard(layers: Locator) -> None:
     layers.get_by_label(re.compile("^3: ")).focus()
     keyboard.press("Tab")
     keyboard.press("Space")
-    expect(layers.get_by_role("heading", name="Layer 4")).to_be_visible()
+    expect(layers.get_by_text("Layer 4", exact=True)).to_be_visible()
     for _ in range(3):
         keyboard.press("Tab")
     expect(layers.get_by_label("Path")).to_be_focused()
     keyboard.press("Home")
     keyboard.press("ArrowDown")
-    expect(layers.get_by_role("heading", name="/app/.env")).to_be_visible()
+    expect(layers.get_by_text("/app/.env", exact=True)).to_be_visible()
 
 
 @pytest.fixture
@@ -516,7 +516,7 @@ def test_thousands_of_paths_are_walked_through(many: Locator) -> None:
     lines = many.get_by_label("Path").locator("option")
     expect(lines).to_have_count(50)
     many.get_by_label(re.compile("^2: ")).check()
-    expect(many.get_by_role("heading", name="Layer 2")).to_be_visible()
+    expect(many.get_by_text("Layer 2", exact=True)).to_be_visible()
     expect(lines.nth(17)).to_have_text(re.compile(r"^changes\s+400B\s+/d24/\s\(100\spaths\)$"))
     lines.nth(17).click()
     expect(many.get_by_text("in this folder, layer 2 changes 100; 400B in files")).to_be_visible()
@@ -530,7 +530,7 @@ def test_thousands_of_paths_are_walked_through(many: Locator) -> None:
     expect(many.get_by_text("layer 1: added; layer 2: changed")).to_be_visible()
     many.get_by_role("button", name="Back").click()
     expect(lines).to_have_count(50)
-    expect(many.get_by_role("heading", name="/d24")).to_be_visible()
+    expect(many.get_by_text("/d24", exact=True)).to_be_visible()
     assert accessible(many.page) == []
 
 
@@ -554,7 +554,7 @@ def test_thousands_of_paths_by_keyboard(many: Locator) -> None:
     keyboard.press("Tab")
     expect(many.get_by_label("Path")).to_be_focused()
     keyboard.press("End")
-    expect(many.get_by_role("heading", name="/d9")).to_be_visible()
+    expect(many.get_by_text("/d9", exact=True)).to_be_visible()
     keyboard.press("Tab")
     expect(many.get_by_role("button", name="Open")).to_be_focused()
     keyboard.press("Space")
