@@ -48,16 +48,18 @@ from imgkit.widgets import (
     TerminalView,
 )
 
+LEFTWARD: Final = " \u05e9\u05dc\u05d5\u05dd 12 (3) "
+"""Letters that turn the digits and brackets beside them, and are not escaped."""
 STEER: Final = "\x1b[2J\x1b[31mred\x1b]0;owned\x07\x9b31m\r\x08\u202egnp.exe\u2066\u200f"
 EVIL: Final = (
     "<script>window.pwned=1</script><img src=x onerror='window.pwned=1'>"
     '"\'><svg/onload=window.pwned=1>&lt;b&gt;<a href="javascript:window.pwned=1">x</a></pre></td>'
-    "</table></div></details><style>*{display:none}</style>" + STEER
+    "</table></div></details><style>*{display:none}</style>" + LEFTWARD + STEER
 )
-FILE: Final = "<img src=x onerror=window.pwned=1>" + STEER
+FILE: Final = "<img src=x onerror=window.pwned=1>" + LEFTWARD + STEER
 """The same for a file name, which has no slash."""
 LONG: Final = "W" * 200
-NAME: Final = "evil:1.0"
+NAME: Final = f"evil/{'w' * 100}:{'v' * 100}"
 AMD64: Final = Platform("linux", "amd64")
 ODD: Final = Platform(f"li{FILE}", FILE, None, FILE)
 DOCKERFILE: Final = f"""\
@@ -82,7 +84,7 @@ def put(store: Store, platform: Platform = AMD64) -> Descriptor:
         "Env": [f"EVIL={EVIL}"],
         "Labels": {EVIL: EVIL, "long": LONG},
         "User": "",
-        "WorkingDir": f"/{FILE}",
+        "WorkingDir": f"/{LONG}/{FILE}",
         "Entrypoint": None,
         "ExposedPorts": {EVIL: {}},
         "Volumes": {f"/{FILE}": {}},

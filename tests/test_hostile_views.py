@@ -29,7 +29,7 @@ from imgkit import diagrams
 from imgkit import widgets as all_widgets
 from imgkit.printable import shown
 
-TEXT: Final = {"a", "br", "code", "em", "h4", "li", "ol", "p", "pre", "small", "span", "strong"}
+TEXT: Final = {"a", "bdi", "br", "code", "em", "li", "ol", "p", "pre", "small", "span", "strong"}
 FRAME: Final = {"details", "div", "figcaption", "figure", "img", "style", "summary"}
 TABLE: Final = {"table", "tbody", "td", "tfoot", "th", "thead", "tr"}
 OURS: Final = TEXT | FRAME | TABLE

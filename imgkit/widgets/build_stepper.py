@@ -15,7 +15,7 @@ from imgkit.lab import Lab
 from imgkit.legend import LEGEND
 from imgkit.printable import shown
 from imgkit.rebuild import BASE, Rebuild, Row, Run
-from imgkit.widgets.style import CSS, safe, told
+from imgkit.widgets.style import CSS, caption, safe, told
 
 LOOK: Final = f"""<style>
 .imgkit-steps td {{ vertical-align: top !important; }}
@@ -166,7 +166,7 @@ def page(rebuild: Rebuild) -> str:
     head = "".join(f'<th scope="col">{text}</th>' for text in _HEAD)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     look = "refused" if run.error else "kept" if run.is_done else "none"
-    number = f"<h4>Build {len(rebuild.runs)}</h4>"
+    number = caption(f"Build {len(rebuild.runs)}")
     return (
         f'{CSS}{LOOK}<div class="imgkit imgkit-steps">{number}{table if run.rows else ""}'
         f"{told(shown(run.said), look)}</div>"

@@ -14,13 +14,14 @@ from imgkit.legend import LEGEND
 from imgkit.printable import shown
 from imgkit.tampering import Link, Tampering
 from imgkit.tampering.links import NOBODY
-from imgkit.widgets.style import CSS, safe, told
+from imgkit.widgets.style import CSS, caption, safe, told
 
 ROW: Final = 16
 """Bytes in a line of the view."""
 
 _LOOK: Final = f"""<style>
-.imgkit-lab td {{ border-left: 3px solid transparent; padding-left: 8px !important; }}
+.imgkit-lab td, .imgkit-lab th {{ border-left: 3px solid transparent;
+  padding-left: 8px !important; }}
 .imgkit-lab .index {{ border-left-color: {LEGEND["index"].colour}; }}
 .imgkit-lab .manifest {{ border-left-color: {LEGEND["manifest"].colour}; }}
 .imgkit-lab .config {{ border-left-color: {LEGEND["config"].colour}; }}
@@ -184,8 +185,8 @@ def page(lie: Tampering, said: Sequence[str], problem: str) -> str:
     return (
         f'<div class="imgkit imgkit-lab"><ol>{lines}</ol>{told(problem) if problem else ""}'
         f"{_outcome(by_tag)}{_outcome(by_digest)}"
-        f"<h4>The documents</h4>{_table(_DOCUMENTS, documents)}"
-        f"<h4>The layers</h4>{_table(_LAYERS, layers)}</div>"
+        f"{caption('The documents')}{_table(_DOCUMENTS, documents)}"
+        f"{caption('The layers')}{_table(_LAYERS, layers)}</div>"
     )
 
 

@@ -13,7 +13,7 @@ from imgkit.printable import shown
 from imgkit.tar.entry import Kind
 from imgkit.units import size
 from imgkit.walk import LISTED, Folder, Touch, Walk
-from imgkit.widgets.style import CSS, safe
+from imgkit.widgets.style import CSS, caption, safe
 
 _LABELLED: Final = {
     "layout": ipywidgets.Layout(width="auto", max_width="860px"),
@@ -95,7 +95,7 @@ class LayerExplorer:
         self.folders = []
         layer = self.walk.layer(number)
         self.about.value = (
-            f'<div class="imgkit"><h4>Layer {number}</h4>'
+            f'<div class="imgkit">{caption(f"Layer {number}")}'
             f"Made by <code>{safe(self.walk.made_by[number - 1])}</code><br>"
             f'Blob <code title="{layer.digest}">{short(layer.digest)}</code>, {size(layer.size)}; '
             f'DiffID <code title="{layer.diff_id}">{short(layer.diff_id)}</code></div>'
@@ -149,7 +149,7 @@ class LayerExplorer:
             said = "No path has this in it." if self.find.value else "This layer touches no path."
             self.file.value = f'<div class="imgkit">{said}</div>'
             return
-        head, story = f"<h4><code>/{safe(row.path)}</code></h4>", "; ".join(self._story(row))
+        head, story = caption(f"/{row.path}"), "; ".join(self._story(row))
         content = ""
         if isinstance(row, Touch):
             text = self.walk.content(self.layer.value, row.path)

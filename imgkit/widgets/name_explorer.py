@@ -9,7 +9,7 @@ import ipywidgets
 
 from imgkit.address import ASSUMED, Address
 from imgkit.printable import shown
-from imgkit.widgets.style import CSS, safe, told
+from imgkit.widgets.style import CSS, caption, safe, told
 
 EXAMPLES: Final = (
     "redis",
@@ -76,5 +76,5 @@ def page(address: Address) -> str:
     full = told(f"In full: {address.reference.canonical}", "kept")
     return (
         f'{CSS}<div class="imgkit"><table><thead>{head}</thead><tbody>{rows}</tbody></table>{full}'
-        f"<h4>What is asked</h4><pre tabindex='0'>GET {safe(address.url)}</pre></div>"
+        f"{caption('What is asked')}<pre tabindex='0'>GET {safe(address.url)}</pre></div>"
     )

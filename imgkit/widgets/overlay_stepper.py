@@ -12,7 +12,7 @@ from imgkit.legend import LEGEND
 from imgkit.mount import Mount
 from imgkit.printable import shown
 from imgkit.stepper import GONE, OPERATIONS, Stepper, Taken
-from imgkit.widgets.style import CSS, safe, told
+from imgkit.widgets.style import CSS, caption, safe, td, told
 
 
 def _stripe(colour: str, dash: str = "100%") -> str:
@@ -140,8 +140,8 @@ def page(stepper: Stepper, linux: str = "") -> str:
     sections = [
         f'<pre tabindex="0" aria-label="Steps so far">{safe(lines + answer)}</pre>',
         told(shown(f"{last.said} {linux}".rstrip()), look),
-        f"<h4>Who was asked for the path, before the step</h4>{asked}" if last.trace else "",
-        f"<h4>What it did to upper</h4>{changed}" if last.effects else "",
+        caption("Who was asked for the path, before the step") + asked if last.trace else "",
+        caption("What it did to upper") + changed if last.effects else "",
     ]
     return f'{CSS}{LOOK}<div class="imgkit">{"".join(sections)}</div>'
 
@@ -172,7 +172,7 @@ def _cell(text: str, *, is_upper: bool) -> str:
 def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Rows as a table, which can be scrolled where it is long."""
     heads = "".join(f'<th scope="col">{safe(text)}</th>' for text in head)
-    body = "".join(f"<tr>{''.join(f'<td>{safe(text)}</td>' for text in row)}</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(map(td, row))}</tr>" for row in rows)
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{safe(head[0])}">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"

@@ -16,7 +16,7 @@ from imgkit.printable import shown
 from imgkit.reference import Reference
 from imgkit.selection import CHOSEN, Candidate, Selection
 from imgkit.units import counted, size
-from imgkit.widgets.style import CSS, safe, told
+from imgkit.widgets.style import CSS, caption, td, told
 
 IMAGES: Final = (
     "alpine",
@@ -42,8 +42,7 @@ PLATFORMS: Final = (
 )
 
 _LOOK: Final = f"""<style>
-.imgkit-pick td:first-child {{ border-left: 3px solid transparent; padding-left: 8px; }}
-.imgkit-pick td {{ white-space: normal; overflow-wrap: anywhere; }}
+.imgkit-pick :is(td, th):first-child {{ border-left: 3px solid transparent; padding-left: 8px; }}
 .imgkit-pick td.image {{ border-left-color: {LEGEND["manifest"].colour}; }}
 .imgkit-pick td.layer {{ border-left-color: {LEGEND["layer"].colour}; }}
 .imgkit-pick .chosen {{ font-weight: 600; background: var(--jp-layout-color2, #f2f3f5); }}
@@ -111,9 +110,8 @@ def page(selection: Selection) -> str:
     entries = "".join(map(_entry, selection.candidates))
     index = ""
     if selection.index:
-        title = f"The index {short(selection.index.digest)} lists"
         heads = ("Platform", "Manifest", "Layers, compressed", "On this machine")
-        index = f"<h4>{title}</h4>{_table(heads, entries)}"
+        index = caption(f"The index {short(selection.index.digest)} lists") + _table(heads, entries)
     return outcome + index + _layers(selection)
 
 
@@ -126,9 +124,9 @@ def _entry(candidate: Candidate) -> str:
     look = ' class="chosen"' if candidate.state == CHOSEN else ""
     kind = "image" if candidate.layers else "other"
     return (
-        f'<tr{look}><td class="{kind}">{safe(candidate.platform)}</td>'
+        f"<tr{look}>{td(str(candidate.platform), kind)}"
         f'<td><code title="{digest}">{short(digest)}</code></td>'
-        f"<td>{bytes_of}</td><td>{safe(why)}</td></tr>"
+        f"<td>{bytes_of}</td>{td(why)}</tr>"
     )
 
 
@@ -139,12 +137,12 @@ def _layers(selection: Selection) -> str:
         f'<tr><td class="layer">layer {number}</td>'
         f'<td><code title="{share.descriptor.digest}">{short(share.descriptor.digest)}</code></td>'
         f"<td>{size(share.descriptor.size)}</td>"
-        f"<td>{safe(', '.join(share.others)) or 'no other platform'}</td></tr>"
+        f"{td(', '.join(share.others) or 'no other platform')}</tr>"
         for number, share in enumerate(selection.shares, 1)
     )
     heads = ("Layer", "Digest", "Size, compressed", "The same for")
     total = f"{selection.size:,} bytes with all documents"
-    return f"<h4>What would be pulled: {total}</h4>{_table(heads, rows)}"
+    return caption(f"What would be pulled: {total}") + _table(heads, rows)
 
 
 def _table(head: Sequence[str], body: str) -> str:

@@ -14,8 +14,8 @@ from imgkit.image import DOWNLOADING, EXISTS
 from imgkit.lab import Lab
 from imgkit.printable import shown
 from imgkit.pull import REFUSED, VERIFIED, Pull, Row
-from imgkit.units import size
-from imgkit.widgets.style import CSS, safe, told
+from imgkit.units import counted, size
+from imgkit.widgets.style import CSS, caption, safe, told
 
 NAMES: Final = (
     "redis",
@@ -137,7 +137,8 @@ def page(pull: Pull) -> str:
         parts.append(told(pull.waiting, "none"))
     if pull.requests:
         said = pull.said()
-        parts.append(f"<h4>{len(said)} requests</h4><div class='scroll' tabindex='0'><table>")
+        parts.append(caption(counted(len(said), "request")))
+        parts.append("<div class='scroll' tabindex='0'><table>")
         parts += [
             f"<tr><td>{number}</td><td><code>{safe(asked)}</code></td><td>{safe(answer)}</td></tr>"
             for number, (asked, answer) in enumerate(said, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Final
 
@@ -46,15 +47,37 @@ CSS: Final = f"""<style>
 .imgkit .told.kept {{ border-color: {LEGEND["layer"].colour}; }}
 .imgkit .told.refused {{ border-color: {LEGEND["upper layer"].colour}; }}
 .imgkit .told.none {{ border-color: {LEGEND["whiteout"].colour}; }}
-.imgkit h4 {{ margin: 10px 0 2px; font-size: 13px; }}
+.imgkit .long, .imgkit .long code {{ white-space: normal; overflow-wrap: anywhere; }}
+.imgkit .long {{ min-width: 14em; }}
+.imgkit p.caption {{ margin: 10px 0 2px; font-size: 13px; font-weight: 600; }}
 .imgkit-mono select, .imgkit-mono textarea {{ font-size: 12px; white-space: pre;
   font-family: var(--jp-code-font-family, monospace); }}
 </style>"""
 
 
+# Hebrew, Arabic and the like, which draw the digits and signs beside them into their order.
+_LEFTWARD: Final = re.compile(
+    r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]+"
+)
+
+
 def safe(text: str) -> str:
-    """Text for a page, whoever wrote it: no markup, and nothing that steers."""
-    return escape(shown(text))
+    """Text for a page, whoever wrote it: no markup, nothing that steers, all from left to right.
+
+    Words of a script that is written leftward stay so, each by itself.
+    """
+    return _LEFTWARD.sub(r"<bdi>\g<0></bdi>", escape(shown(text)))
+
+
+def td(text: str, kind: str = "") -> str:
+    """A cell of a table; one that holds much is wrapped, within a word where it must be."""
+    look = f"{kind} long".strip() if len(text) > 48 else kind
+    return f'<td class="{look}">{safe(text)}</td>' if look else f"<td>{safe(text)}</td>"
+
+
+def caption(text: str) -> str:
+    """What stands above a part. It is no heading: those of the lesson have their own order."""
+    return f'<p class="caption">{safe(text)}</p>'
 
 
 def told(text: str, look: str = "none") -> str:
