@@ -72,13 +72,13 @@ class Removal:
         """
         gone: list[Removed] = []
         with self._settled():
+            freed = self._sweep()  # first: on a full disk, that makes room to write the names
             before = self._layers()
             now = {holding.id: holding.records for holding in holdings(self.store)}
             for holding in unwanted:
                 if not self._using(holding) and now.get(holding.id) == holding.records:
                     gone += self._delete(holding, holding.names)
             after = self._layers()
-            freed = self._sweep()
         return gone, freed + sum(size for one, size in before.items() if one not in after)
 
     def discard(self, container: Container, *, force: bool = False) -> None:

@@ -17,13 +17,16 @@ from typing import Final
 
 import pytest
 from conftest import NIGHTLY
+from images import add_image
 
 from imgkit.audit import Audit
 from imgkit.commands import run
 from imgkit.commands.bench import Bench
+from imgkit.digest import Digest
 from imgkit.errors import ImgkitError, StoreError
 from imgkit.image import verify
 from imgkit.lab import Lab
+from imgkit.leftovers import held
 from imgkit.server import Registry, transport
 from imgkit.store import Store
 
@@ -165,7 +168,9 @@ ACTIONS: Final[dict[str, Action]] = {
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_killed_at_any_moment(name: str, machine: Machine) -> None:
+def test_killed_at_any_moment(
+    name: str, machine: Machine, record_property: Callable[[str, object], None]
+) -> None:
     """After each kill an audit is clean, and what was acknowledged is there; then it is done."""
     action = ACTIONS[name]
     action.before(machine)
@@ -186,11 +191,24 @@ def test_killed_at_any_moment(name: str, machine: Machine) -> None:
             action.promise(machine)
         action.after(machine)
     assert killed
+    record_property("kills", killed)
     action.before(machine)
     machine.well(*action.words(machine))
     action.promise(machine)
-    machine.store().sweep(beginnings=True)
+    if name in ("rmi", "prune"):
+        assert leftover(machine) == set()
+    for blob in leftover(machine):
+        os.utime(machine.store().path(blob), (0, 0))
+    machine.well("image", "prune", "-f")
+    assert leftover(machine) == set()
     assert Audit.of(machine.store()).notes == []
+
+
+def leftover(machine: Machine) -> set[Digest]:
+    """The blobs that nothing leads to."""
+    store = machine.store()
+    paths = (store.home / "blobs" / "sha256").iterdir()
+    return {Digest(f"sha256:{path.name}") for path in paths} - held(store)
 
 
 # -- a full disk ----------------------------------------------------------------------------------
@@ -218,12 +236,15 @@ def bench_at(home: Path, said: list[str]) -> Bench:
 
 
 @pytest.mark.parametrize("left", range(0, 40_000, 4096 if NIGHTLY else 12_288))
-@pytest.mark.parametrize("verb", ["pull", "unpack", "load", "commit", "create"])
+@pytest.mark.parametrize(
+    "verb", ["pull", "unpack", "load", "commit", "create", "tag", "rmi", "prune", "save"]
+)
 def test_a_full_disk(
     verb: str, left: int, small_disk: Path, tmp_path: Path, said: list[str]
 ) -> None:
     """Wherever in it the disk is full, a verb says so, and nothing that was there is lost."""
     bench = bench_at(small_disk / "home", said)
+    add_image(Store(small_disk / "home"), "spare")
     for words in (["pull", "alpine"], ["create", "--name", "box", "alpine"]):
         assert run(bench, words) == 0, said
     elsewhere = bench_at(tmp_path / "elsewhere", said)
@@ -235,6 +256,10 @@ def test_a_full_disk(
         "load": ["load", "-i", str(tmp_path / "saved.tar")],
         "commit": ["commit", "box", "made:1"],
         "create": ["create", "--name", "other", "alpine"],
+        "tag": ["tag", "alpine", "other"],
+        "rmi": ["rmi", "-f", "spare"],
+        "prune": ["image", "prune", "-a", "-f"],
+        "save": ["save", "-o", str(small_disk / "saved.tar"), "alpine"],
     }[verb]
     fill(small_disk, left)
     said.clear()
@@ -248,6 +273,22 @@ def test_a_full_disk(
     if status:
         assert run(again, words) == 0, said
     assert Audit.of(Store(bench.home)).broken == []
+
+
+def test_pruning_makes_room(small_disk: Path, said: list[str]) -> None:
+    """On a disk that the beginnings of blobs have filled, `image prune` runs, and makes room."""
+    bench = bench_at(small_disk / "home", said)
+    assert run(bench, ["pull", "alpine"]) == 0
+    add_image(bench.store, None)
+    begun = bench.home / "ingest" / f"sha256-{'0' * 64}"
+    begun.mkdir()
+    fill(begun, 0)
+    (begun / "filler").rename(bench.home / "ingest" / "sha256-filler")
+    begun.rmdir()
+    assert run(bench, ["rmi", "alpine"]) != 0
+    assert run(bench, ["image", "prune", "-a", "-f"]) == 0, said
+    assert bench.store.records() == []
+    assert run(bench, ["pull", "alpine"]) == 0, said
 
 
 # -- what the machine does not allow --------------------------------------------------------------
@@ -305,6 +346,33 @@ def test_a_home_that_can_only_be_read(words: list[str], home: Path, said: list[s
     finally:
         subprocess.run(["umount", "--lazy", home], check=True)
     assert Audit.of(Store(home)).broken == []
+
+
+@pytest.mark.peer("faketime")
+@pytest.mark.parametrize("leap", ["-20y", "+20y"])
+def test_a_clock_that_leaps(leap: str, home: Path) -> None:
+    """Every verb runs where the clock of the whole machine was set back, or ahead, since."""
+    env = os.environ | {"IMGKIT_HOME": str(home), "NO_FAKE_STAT": "1", "DONT_FAKE_MONOTONIC": "1"}
+    for words in (
+        ["pull", "redis"],
+        ["create", "--name", "old", "redis"],
+        ["commit", "old", "older:1"],
+        ["tag", "older:1", "mine:1"],
+        ["image", "prune", "-f"],
+        ["rm", "old"],
+        ["rmi", "older:1"],
+        ["ps", "-a"],
+        ["verify", "--all"],
+    ):
+        command = ["faketime", "-f", leap, sys.executable, "-m", "imgkit", *words]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    store = Store(home)
+    created = store.image("mine:1").config.created
+    assert created
+    assert abs(int(created[:4]) - datetime.now(UTC).year) >= 19
+    assert all(verify(store.image(name)) == [] for name in ("alpine", "redis", "mine:1"))
+    assert Audit.of(store).broken == []
 
 
 def test_a_clock_set_back(home: Path, said: list[str]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import random
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +16,9 @@ import pytest
 from conftest import NIGHTLY
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+Noted = Callable[[str, object], None]
+"""What pytest keeps of a test for docs/hardness.md."""
 
 SECONDS: Final = 60
 EXAMPLES: Final = 3000 if NIGHTLY else 60
@@ -38,12 +43,23 @@ def test_good_inputs_are_read(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", fuzz.TARGETS)
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(numbers=st.integers(0, 2**32))
-def test_mutations(target: str, numbers: int) -> None:
+def test_mutations(target: str, record_property: Noted) -> None:
     """Good inputs with bytes changed, cut out, doubled or put in."""
-    rng = random.Random(numbers)
-    data = bytearray(rng.choice(fuzz.seeds(target)))
+    good, read = fuzz.seeds(target), []
+
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(numbers=st.integers(0, 2**32))
+    def check(numbers: int) -> None:
+        fuzz.once(target, mutated(good, random.Random(numbers)))
+        read.append(numbers)
+
+    check()
+    record_property("inputs", len(read))
+
+
+def mutated(good: list[bytes], rng: random.Random) -> bytes:
+    """One of the inputs, changed in up to five places."""
+    data = bytearray(rng.choice(good))
     for _ in range(rng.randrange(1, 6)):
         at, end = sorted(rng.randrange(len(data) + 1) for _ in "ab")
         match rng.randrange(5):
@@ -59,12 +75,12 @@ def test_mutations(target: str, numbers: int) -> None:
                 data[at : at + 8] = rng.choice(
                     [b"\0" * 8, b"7" * 8, b"\xff" * 8, b'"', b"{[", b"-1"]
                 )
-    fuzz.once(target, bytes(data))
+    return bytes(data)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", fuzz.TARGETS)
-def test_guided_by_coverage(target: str) -> None:
+def test_guided_by_coverage(target: str, record_property: Noted) -> None:
     """A minute of search finds nothing that breaks a rule."""
     if importlib.util.find_spec("atheris") is None:
         pytest.skip("atheris is not installed: pip install atheris")
@@ -78,3 +94,6 @@ def test_guided_by_coverage(target: str) -> None:
         cwd=Path(fuzz.__file__).parent,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    executed = re.search(r"number_of_executed_units: *(\d+)", done.stderr)
+    assert executed
+    record_property("inputs", int(executed[1]))

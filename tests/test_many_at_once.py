@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -48,9 +49,9 @@ print(done)
 """
 
 
-def test_eight_processes(tmp_path: Path) -> None:
+def test_eight_processes(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """They pull, tag, remove and prune; then an audit is clean, and each has the name it gave."""
-    home = tmp_path / "home"
+    home, commands = tmp_path / "home", 0
     Store(home)
     workers = [
         subprocess.Popen(
@@ -66,6 +67,8 @@ def test_eight_processes(tmp_path: Path) -> None:
         out, errors = worker.communicate(timeout=20 * SECONDS + 60)
         assert worker.returncode == 0, errors
         assert int(out) > 0
+        commands += int(out)
+    record_property("commands", commands)
     found = Audit.of(Store(home))
     assert found.broken == []
     assert found.notes == []
