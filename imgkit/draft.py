@@ -8,6 +8,7 @@ flags that the history does not tell. So a step is reused when nothing that it c
 from __future__ import annotations
 
 import gzip
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 from imgkit import document
 from imgkit.config import Config, History
-from imgkit.digest import Digest
+from imgkit.digest import Digest, VerifyingReader
 from imgkit.errors import ImgkitError
 from imgkit.image import Image
 from imgkit.layer import Layer
@@ -73,10 +74,14 @@ class Draft:
         author: str,
         tar: bytes | None,
     ) -> Draft:
-        """This image and a step more, in the store; `tar` is its layer, if it made one."""
+        """This image and a step more, in the store; `tar` is its layer, if it made one.
+
+        Raises `InvalidLayer` for a layer that nobody could read: of a file called `.wh..`, say.
+        """
         diff_ids = [*self.config.diff_ids] if self.config else []
         layers = self.layers
         if tar is not None:
+            _refuse_unreadable(tar)
             packed = gzip.compress(tar, compresslevel=6, mtime=0)
             layers = (*layers, store.put_bytes(packed, OCI_LAYER + "+gzip"))
             diff_ids.append(Digest.of(tar))
@@ -94,6 +99,12 @@ class Draft:
         assert self.config
         manifest = Manifest.make(self.config.descriptor, self.layers)
         return Image(store, store.put_bytes(manifest.raw, manifest.media_type))
+
+
+def _refuse_unreadable(tar: bytes) -> None:
+    layer = Descriptor.of(tar, OCI_LAYER)
+    opened = partial(VerifyingReader, io.BytesIO(tar), layer.digest, layer.size)
+    Layer(opened, layer, layer.digest).entries  # noqa: B018  reading them checks them
 
 
 class Cache:

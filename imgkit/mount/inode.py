@@ -163,7 +163,11 @@ def folder(mode: int = 0o755, **children: Inode) -> Inode:
 
 
 def of_entry(entry: Entry, read: Callable[[], bytes]) -> Inode:
-    """The inode that an entry of a layer makes; `read` gives its content."""
+    """The inode that an entry of a layer makes; `read` gives its content.
+
+    Marks of overlayfs are left out: a layer says what is gone by whiteouts, and by nothing else.
+    """
+    xattrs = {key: val for key, val in entry.xattrs.items() if not key.startswith(MARKS)}
     return Inode(
         entry.kind,
         entry.mode,
@@ -174,7 +178,7 @@ def of_entry(entry: Entry, read: Callable[[], bytes]) -> Inode:
         (entry.major, entry.minor),
         entry.size,
         read,
-        dict(entry.xattrs),
+        xattrs,
     )
 
 
