@@ -10,7 +10,8 @@ from typing import Final
 
 from imgkit.build import Builder, Files
 from imgkit.build import Options as How
-from imgkit.commands.bench import DAEMON, FAILED, Bench, Refused, misnamed
+from imgkit.commands.bench import DAEMON, FAILED, Bench, Refused, daemon
+from imgkit.commands.names import wrong
 from imgkit.commands.pulling import fetch
 from imgkit.commands.running import not_started
 from imgkit.commands.verb import Flag, Options, Verb
@@ -66,7 +67,7 @@ def _carried_out(bench: Bench, options: Options, say: Callable[[str], None]) -> 
         reason = str(error)
         if not task.text.strip():
             reason = f"the Dockerfile ({task.name}) cannot be empty"
-        raise Refused(f"Error response from daemon: {reason}") from error
+        raise daemon(reason) from error
     try:
         return str(builder.finish(*options.values("tag")).id)
     except BuildFailed as error:
@@ -115,7 +116,7 @@ def _check(bench: Bench, options: Options, tag: str) -> None:
             return
         reason = "a digest is what an image has, and cannot be given"
     except InvalidReference as error:
-        reason = misnamed(error)
+        reason = wrong(error)
     raise Refused(
         f'invalid argument "{tag}" for "-t, --tag" flag: {reason}\n\n'
         f"Usage:  {bench.prog} {options.called} {USAGE}\n\n"

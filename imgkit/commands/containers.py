@@ -7,7 +7,8 @@ from typing import Final
 
 from imgkit import units
 from imgkit.build.effects import changed
-from imgkit.commands.bench import FAILED, Bench, Refused, daemon, misnamed
+from imgkit.commands.bench import DAEMON, FAILED, Bench, Refused, daemon
+from imgkit.commands.names import wrong
 from imgkit.commands.running import say
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container import Container
@@ -27,14 +28,12 @@ def _each(bench: Bench, options: Options, do: Callable[[Container], object], why
             do(bench.containers.get(text))
             bench.say(text)
         except ContainerError as error:
-            bench.warn(f"Error response from daemon: {why.format(text)}{error}")
+            bench.warn(f"{DAEMON}{why.format(text)}{error}")
             status = FAILED
     return status
 
 
 def _stop(bench: Bench, options: Options) -> int:
-    for flag in ("time", "timeout"):
-        _number(bench, options, flag)
     return _each(bench, options, Container.stop)
 
 
@@ -83,7 +82,7 @@ def _prune(bench: Bench, options: Options) -> int:
 
 def _logs(bench: Bench, options: Options) -> int:
     record = bench.containers.find(options.words[0])
-    count = _number(bench, options, "tail")
+    count = _tail(bench, options)
     lines = [(fd, line) for fd, text in record.printed for line in text.splitlines(keepends=True)]
     say(bench, lines if count is None else lines[len(lines) - min(count, len(lines)) :])
     return 0
@@ -100,7 +99,7 @@ def _commit(bench: Bench, options: Options) -> int:
     try:
         name = Reference.parse(options.words[1]).with_default_tag() if options.words[1:] else None
     except InvalidReference as error:
-        raise Refused(misnamed(error)) from error
+        raise Refused(wrong(error)) from error
     settings = {**container.image.config.settings, **container.settings}
     try:
         changes = changed(settings, options.values("change"))
@@ -117,16 +116,16 @@ def _commit(bench: Bench, options: Options) -> int:
     return 0
 
 
-def _number(bench: Bench, options: Options, name: str) -> int | None:
-    """The value of a flag that takes a number; None where it is not given, or "all"."""
-    text = options.value(name, "all")
+def _tail(bench: Bench, options: Options) -> int | None:
+    """How many lines are asked for; None for all of them."""
+    text = options.value("tail", "all")
     if text == "all":
         return None
     try:
         return int(text)
     except ValueError:
         raise Refused(
-            f'invalid argument "{text}" for "--{name}" flag: strconv.ParseInt: parsing "{text}": '
+            f'invalid argument "{text}" for "--tail" flag: strconv.ParseInt: parsing "{text}": '
             f"invalid syntax\n\nRun '{bench.prog} {options.called} --help' for more information",
             status=125,
         ) from None

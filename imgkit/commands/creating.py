@@ -9,8 +9,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-from imgkit.commands.bench import Bench, Refused, daemon, misnamed
+from imgkit.commands.bench import Bench, Refused, daemon
 from imgkit.commands.flags import CREATE, MACHINE
+from imgkit.commands.names import wrong
 from imgkit.commands.pulling import fetch
 from imgkit.commands.verb import Options, Verb
 from imgkit.container import Container
@@ -32,7 +33,7 @@ def _create(bench: Bench, options: Options) -> int:
     except Refused:
         raise
     except InvalidReference as error:
-        raise Refused(misnamed(error)) from error
+        raise Refused(wrong(error)) from error
     except ImgkitError as error:
         raise daemon(str(error)) from error
     return 0

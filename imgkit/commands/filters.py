@@ -47,7 +47,7 @@ class Filters:
     @classmethod
     def of(cls, bench: Bench, options: Options) -> Filters:
         """Raises `Refused` for a filter that there is not."""
-        given = pairs(bench, options)
+        given = pairs(bench, options, "[OPTIONS] [REPOSITORY[:TAG]]")
         for name in given:
             if name not in ("dangling", "reference", "label", "before", "since"):
                 raise daemon(f"Invalid filter '{name}'")
@@ -99,18 +99,18 @@ class Filters:
         return {}
 
 
-def pairs(bench: Bench, options: Options) -> dict[str, list[str]]:
+def pairs(bench: Bench, options: Options, usage: str = "[OPTIONS]") -> dict[str, list[str]]:
     """The filters that are given, by name; raises `Refused` for one without a value."""
     given: dict[str, list[str]] = {}
     for text in options.values("filter"):
         name, equals, value = text.partition("=")
         if not equals:
-            usage = f"{bench.prog} {options.called}"
+            called = f"{bench.prog} {options.called}"
             flag = "-f, --filter" if options.called != "image prune" else "--filter"
             raise Refused(
                 f'invalid argument "{text}" for "{flag}" flag: bad format of filter '
-                f"(expected name=value)\n\nUsage:  {usage} [OPTIONS] [REPOSITORY[:TAG]]\n\n"
-                f"Run '{usage} --help' for more information",
+                f"(expected name=value)\n\nUsage:  {called} {usage}\n\n"
+                f"Run '{called} --help' for more information",
                 status=UNKNOWN_FLAG,
             )
         given.setdefault(name.strip().lower(), []).append(value.strip())

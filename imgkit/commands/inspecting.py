@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from imgkit.commands.bench import FAILED, Bench, Refused, daemon
+from imgkit.commands.bench import DAEMON, FAILED, Bench, Refused, daemon
 from imgkit.commands.describing import image_facts
 from imgkit.commands.functions import as_json
 from imgkit.commands.listing import FORMAT
@@ -137,11 +137,8 @@ def _of_image(bench: Bench, text: str) -> dict[str, Any]:
     try:
         holding, _ = found(bench, text)
     except Refused as refused:
-        start = "Error response from daemon: "
-        why = str(refused).removeprefix(start)
-        raise Refused(
-            f"{start}no such image: {text}: {why}" if "No such" in why else str(refused)
-        ) from None
+        why = str(refused).removeprefix(DAEMON)
+        raise daemon(f"no such image: {text}: {why}" if "No such" in why else why) from None
     return image_facts(bench, holding, holding.image or bench.store.open_image(holding.records[0]))
 
 

@@ -13,14 +13,15 @@ def named(text: str) -> Reference:
     try:
         return Reference.parse(text)
     except InvalidReference as error:
-        raise Refused(wrong(error, text), why=str(error)) from None
+        raise Refused(wrong(error), why=str(error)) from None
 
 
-def wrong(error: InvalidReference, text: str, *, engine: bool = False) -> str:
+def wrong(error: InvalidReference, *, engine: bool = False) -> str:
     """What Docker calls wrong with a name: its command line, or its engine."""
-    if error.facts.get("reason") != "uppercase":
+    if error.reason != "uppercase":
         return "invalid reference format"
-    path = text.partition("@")[0].rpartition(":")[0] or text
+    name = str(error.text).partition("@")[0]
+    path = name.rpartition(":")[0] or name
     first = path.partition("/")[0]
     if first != path and (first == "localhost" or any(c in first for c in ".:")):
         path = path.partition("/")[2]
@@ -38,7 +39,7 @@ def found(bench: Bench, text: str) -> tuple[Holding, Reference | None]:
         try:
             Reference.parse(text)
         except InvalidReference as invalid:
-            raise daemon(wrong(invalid, text, engine=True)) from None
+            raise daemon(wrong(invalid, engine=True)) from None
         raise daemon(str(error)) from None
 
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Final
 
 from imgkit import units
-from imgkit.commands.bench import Bench, Refused, daemon
+from imgkit.commands.bench import Bench, daemon
+from imgkit.commands.filters import labelled, pairs
 from imgkit.commands.table import listed
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container.record import RUNNING, ContainerRecord
@@ -107,35 +108,16 @@ _COLUMNS: Final = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "N
 
 def _wanted(bench: Bench, options: Options) -> list[ContainerRecord]:
     """The containers that the flags ask for, the newest first."""
-    filters = [_filter(bench, text) for text in options.values("filter")]
-    last = -1
-    if options.value("last"):
-        last = int(options.value("last")) if options.value("last").lstrip("-").isdecimal() else -1
-    if options.on("latest"):
-        last = 1
-    every = options.on("all") or last >= 0 or any(name == "status" for name, _ in filters)
+    given = pairs(bench, options)
+    last = 1 if options.on("latest") else int(options.value("last", "-1"))
+    every = options.on("all") or last >= 0 or "status" in given
     records = [r for r in bench.containers.records() if every or r.state == RUNNING]
-    for name in sorted({name for name, _ in filters}):
-        tests = [test for other, test in filters if other == name]
+    for name, values in sorted(given.items()):
+        if name not in _FILTERS:
+            raise daemon(f"Invalid filter '{name}'")
+        tests = [_FILTERS[name](bench, value) for value in values]
         records = [record for record in records if any(test(record) for test in tests)]
     return records[:last] if last >= 0 else records
-
-
-def _filter(bench: Bench, text: str) -> tuple[str, Callable[[ContainerRecord], bool]]:
-    """The name of a filter, and whether a container passes it; several of a name mean any."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise Refused(
-            f'invalid argument "{text}" for "-f, --filter" flag: invalid argument "{text}" for '
-            f"filter: bad format of filter (expected name=value)\n\n"
-            f"Usage:  {bench.prog} ps [OPTIONS]\n\nRun '{bench.prog} ps --help' for more "
-            "information",
-            status=125,
-        )
-    make = _FILTERS.get(name)
-    if make is None:
-        raise daemon(f"Invalid filter '{name}'")
-    return name, make(bench, value)
 
 
 def _by_status(_: Bench, value: str) -> Callable[[ContainerRecord], bool]:
@@ -150,11 +132,6 @@ def _by_name(_: Bench, value: str) -> Callable[[ContainerRecord], bool]:
     except re.error:
         pattern = re.compile(re.escape(value))
     return lambda record: bool(pattern.search(f"/{record.name}") or pattern.search(record.name))
-
-
-def _by_label(_: Bench, value: str) -> Callable[[ContainerRecord], bool]:
-    name, equals, wanted = value.partition("=")
-    return lambda record: name in record.labels and (not equals or record.labels[name] == wanted)
 
 
 def _by_image(bench: Bench, value: str) -> Callable[[ContainerRecord], bool]:
@@ -194,7 +171,7 @@ _FILTERS: Final[Mapping[str, Callable[[Bench, str], Callable[[ContainerRecord], 
     "before": _by_age(before=True),
     "exited": _by_code,
     "id": lambda _, value: lambda record: record.id.startswith(value),
-    "label": _by_label,
+    "label": lambda _, value: lambda record: labelled(record.labels, [value]),
     "name": _by_name,
     "network": lambda _, value: lambda record: value == "none",
     "since": _by_age(before=False),

@@ -21,8 +21,7 @@ def _tag(bench: Bench, options: Options) -> int:
         name = Reference.parse(target)
     except InvalidReference as error:
         raise Refused(
-            f'Error parsing reference: "{target}" is not a valid repository/tag: '
-            f"{wrong(error, target)}"
+            f'Error parsing reference: "{target}" is not a valid repository/tag: {wrong(error)}'
         ) from None
     if name.digest:
         raise Refused("refusing to create a tag with a digest reference")

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from imgkit import golang, units
-from imgkit.commands.bench import FAILED, Bench, daemon
+from imgkit.commands.bench import DAEMON, FAILED, Bench, daemon
 from imgkit.commands.filters import boolean, labelled, pairs
 from imgkit.commands.names import wrong
 from imgkit.commands.verb import Flag, Options, Verb
@@ -26,7 +26,7 @@ def _rmi(bench: Bench, options: Options) -> int:
         except (NotFound, Conflict) as error:
             sentence = _not_a_name(text) or str(error)
             failed |= isinstance(error, Conflict) or not options.on("force")
-            bench.warn(f"Error response from daemon: {sentence}")
+            bench.warn(f"{DAEMON}{sentence}")
     return FAILED if failed else 0
 
 
@@ -34,7 +34,7 @@ def _not_a_name(text: str) -> str:
     try:
         Reference.parse(text)
     except InvalidReference as error:
-        return wrong(error, text, engine=True)
+        return wrong(error, engine=True)
     return ""
 
 

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
 
-from imgkit.commands.bench import DAEMON, Bench, Refused, daemon, misnamed
+from imgkit.commands.bench import DAEMON, Bench, Refused, daemon
 from imgkit.commands.creating import REFUSED, advised, environment, made, pair
 from imgkit.commands.flags import COMMON, CREATE
+from imgkit.commands.names import wrong
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container import Container
 from imgkit.container.terminal import Terminal, plain
@@ -43,7 +44,7 @@ def _run(bench: Bench, options: Options) -> int:
     except ExecFailed as error:
         raise _failed(bench, options, not_started(str(error)), _status(error)) from error
     except InvalidReference as error:
-        raise Refused(advised(bench, options, misnamed(error)), status=REFUSED) from error
+        raise Refused(advised(bench, options, wrong(error)), status=REFUSED) from error
     except Refused as error:
         sentence = str(error).removeprefix(DAEMON)
         if sentence == str(error):
@@ -113,7 +114,7 @@ def _start(bench: Bench, options: Options) -> int:
             bench.say(text)
         except (ContainerError, ExecFailed) as error:
             why = not_started(str(error)) if isinstance(error, ExecFailed) else str(error)
-            bench.warn(f"Error response from daemon: {why}")
+            bench.warn(f"{DAEMON}{why}")
             failed.append(text)
         except CannotRun as error:
             raise Refused(f"imgkit: {error}.", status=CANNOT) from error
