@@ -33,6 +33,7 @@ from imgkit.container import Container
 from imgkit.errors import Unreachable
 from imgkit.image import Copied, Image, Progress, verify
 from imgkit.inventory import holdings
+from imgkit.place import EMBEDDED
 from imgkit.platforms import Platform
 from imgkit.printable import shown
 from imgkit.reference import DOCKER_HUB, Reference
@@ -80,7 +81,7 @@ class Lab:
         self.http = requests.Session()
         transport.mount(self.http, self.registry)
         self.client = Client(
-            session=self.http, mirror=transport.HOME, on_exchange=self.exchanges.append
+            session=self.http, mirror=EMBEDDED, on_exchange=self.exchanges.append
         )
         self.platform = Platform.parse(platform)
         self.rng = random.Random(1)  # noqa: S311  IDs that are the same for everybody, no secrets
@@ -100,7 +101,7 @@ class Lab:
     @property
     def url(self) -> str:
         """The address of the embedded registry, for `lab.http`."""
-        return transport.HOME
+        return EMBEDDED
 
     def repository(self, name: str) -> Repository:
         """The remote repository that a name belongs to."""

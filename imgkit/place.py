@@ -18,6 +18,8 @@ from imgkit.errors import LimitExceeded, NotFound
 from imgkit.manifest import INDEX_TYPES, Descriptor, Index, Manifest, parse
 from imgkit.reference import Reference
 
+EMBEDDED: Final = "http://imgkit.localhost"
+"""Where a notebook's registry is mounted; no such host is ever asked on the network."""
 DEPTH: Final = 8
 """How deep an index may list others."""
 INDEXES: Final = 100

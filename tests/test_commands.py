@@ -262,7 +262,7 @@ def test_a_home_of_somebody_else(mode: int, run: Run, tmp_path: Path) -> None:
         "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534);"
         "from imgkit.__main__ import main; sys.exit(main(sys.argv[1:]))"
     )
-    warm = "import imgkit.__main__, imgkit.samples, imgkit.server, imgkit.server.transport;"
+    warm = "import imgkit.server.transport, imgkit.commands; dict(imgkit.commands.VERBS);"
     for parent in tmp_path.parents:
         if parent.stat().st_uid == 0 and len(parent.parts) > 2:
             parent.chmod(0o755)
@@ -389,6 +389,19 @@ def test_a_verb_imports_what_it_needs_and_no_more(tmp_path: Path) -> None:
     loaded = set(done.stdout.split())
     assert "imgkit.commands.listing" in loaded
     assert not loaded & {"requests", "werkzeug", "imgkit.client", "imgkit.container"}
+
+
+def test_a_real_registry_is_asked_without_starting_the_embedded_one(docker_registry: str) -> None:
+    """It is started when it is first asked, by whatever does not name a host of its own."""
+    code = (
+        "import sys; from imgkit.commands import embedded; client = embedded.client();"
+        "ask = lambda url: client.session.get(url).status_code;"
+        "print(ask(sys.argv[1]), 'werkzeug' in sys.modules);"
+        "print(ask('http://imgkit.localhost/v2/'), 'werkzeug' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, f"http://{docker_registry}/v2/"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["200 False", "401 True"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

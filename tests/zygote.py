@@ -15,6 +15,7 @@ import time
 
 from imgkit import samples, server, unpack  # noqa: F401  for the children
 from imgkit.__main__ import main
+from imgkit.commands import VERBS, embedded  # noqa: F401
 
 
 def child(words: list[str]) -> None:
@@ -38,6 +39,8 @@ def killed(words: list[str], seconds: float) -> tuple[int, float]:
 
 
 if __name__ == "__main__":
+    for _ in VERBS.values():  # each is imported when it is asked for
+        pass
     for line in sys.stdin:
         given = json.loads(line)
         print(json.dumps(killed(given["words"], given["seconds"])), flush=True)  # noqa: T201

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 import platformdirs
 
-from imgkit.errors import ImgkitError, InvalidReference
+from imgkit.errors import ImgkitError
 from imgkit.image import JOBS, Progress, Source
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
@@ -48,16 +48,6 @@ class Refused(ImgkitError):
 def daemon(sentence: str, status: int = FAILED) -> Refused:
     """The refusal that Docker's engine, not its command line, would give."""
     return Refused(f"{DAEMON}{sentence}", status=status)
-
-
-def misnamed(error: InvalidReference) -> str:
-    """Why a text is no name of an image, in Docker's words."""
-    if error.reason != "uppercase":
-        return "invalid reference format"
-    first, slash, rest = str(error.text).partition("/")
-    path = rest if slash and set(first) & set(".:") else error.text
-    path = path if "/" in path else f"library/{path}"
-    return f"invalid reference format: repository name ({path}) must be lowercase"
 
 
 def silent(_: str) -> None:
@@ -127,7 +117,7 @@ class Bench:
         home = os.environ.get("IMGKIT_HOME")
         bench = cls(
             home=Path(home) if home else platformdirs.user_data_path("imgkit"),
-            client=embedded,
+            client=_embedded,
             say=say,
             warn=warn,
             view=os.environ.get("IMGKIT_VIEW") or CLASSIC,
@@ -186,13 +176,7 @@ class Bench:
         return line.strip().lower() in (b"y", b"yes")
 
 
-def embedded() -> Client:
-    """A client for which the embedded registry answers, in this process, without a socket."""
-    from imgkit import samples, server  # noqa: PLC0415  only a pull needs them
-    from imgkit.client import Client  # noqa: PLC0415
-    from imgkit.client.credentials import Credentials  # noqa: PLC0415
-    from imgkit.server import transport  # noqa: PLC0415
+def _embedded() -> Client:
+    from imgkit.commands import embedded  # noqa: PLC0415  see above
 
-    client = Client(mirror=transport.HOME, credentials=Credentials.of_user())
-    transport.mount(client.session, server.Registry([samples.store()]))
-    return client
+    return embedded.client()

@@ -20,12 +20,13 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.test import create_environ, run_wsgi_app
 
 from imgkit.errors import ImgkitError
+from imgkit.place import EMBEDDED
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-HOME: Final = "http://imgkit.localhost"
-"""Where a notebook's registry is mounted; no such host is ever asked on the network."""
+
+HOME: Final = EMBEDDED
 
 
 class Served:
