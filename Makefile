@@ -4,6 +4,9 @@ PYTHON ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+# The versions that are tested: the pinned ones, or for `make newest` what is newest now.
+PINNED := --require-hashes --requirement requirements.lock
+UNPINNED := --editable .[notebooks,test,dev] hatchling editables
 # The package itself, and JupyterLab's settings (no pop-up about news or updates).
 ITSELF := $(INSTALL) --no-deps --no-build-isolation --editable . \
 	&& mkdir -p $(VENV)/share/jupyter/lab/settings \
@@ -21,7 +24,7 @@ PYTEST := $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
 TESTS := tests imgkit $(wildcard notebooks)
 
 .DELETE_ON_ERROR:
-.PHONY: help lab test notebooks print lint bench nightly oracle claims transcripts lock clean
+.PHONY: help lab test notebooks print lint bench nightly newest oracle claims transcripts lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r name does; do \
@@ -47,8 +50,15 @@ lint: $(VENV)/.all ## check layout, style and types
 bench: $(VENV)/.all ## measure speed against other programs
 	@$(PY) -m benchmarks
 
-nightly: $(VENV)/.all ## run the long checks as well
-	@IMGKIT_NIGHTLY=1 $(PYTEST) $(TESTS)
+nightly: $(VENV)/.all ## run the long checks as well, and write docs/hardness.md
+	-@$(INSTALL) uv
+	-@$(INSTALL) atheris
+	@IMGKIT_NIGHTLY=1 $(PYTEST) --junitxml build/nightly.xml $(TESTS); status=$$?; \
+		$(PY) -m benchmarks.hardness build/nightly.xml && exit $$status
+
+newest: ## run every test with the newest versions, not the pinned ones
+	@rm -rf build/newest
+	@$(MAKE) --no-print-directory VENV=build/newest PINNED="--upgrade $(UNPINNED)" test
 
 oracle: $(VENV)/.all ## hold the overlay against the kernel, at length
 	@IMGKIT_ORACLE=2000 $(PY) -m pytest tests/test_kernel.py
@@ -78,6 +88,6 @@ $(VENV)/.lab: binder/requirements.txt binder/overrides.json pyproject.toml | $(P
 
 $(VENV)/.all: requirements.lock binder/overrides.json pyproject.toml | $(PY)
 	@echo "Installing imgkit and all its tools into $(VENV); this takes a minute or two, once."
-	@$(INSTALL) --require-hashes --requirement requirements.lock
+	@$(INSTALL) $(PINNED)
 	@$(ITSELF)
 	@touch $@ $(VENV)/.lab

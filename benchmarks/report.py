@@ -16,7 +16,6 @@ from benchmarks.race import Figures
 from benchmarks.rows import Line
 
 TABLE: Final = Path("docs/benchmarks.md")
-_BEGIN: Final = "<!-- measured: written by make bench -->"
 _END: Final = "<!-- end of what was measured -->"
 _ASKED: Final = {
     "docker-registry": ["docker-registry", "--version"],
@@ -57,11 +56,17 @@ def _seconds(found: Figures) -> str:
 
 
 def write(lines: Sequence[Line], more: Sequence[str] = ()) -> None:
-    """Put the table in its place in the document; what is written around it stays."""
-    before, _, rest = TABLE.read_text().partition(_BEGIN)
+    """Put the table, and what was measured besides, in its place in the document."""
+    put(TABLE, "make bench", [*table(lines), "", *more])
+
+
+def put(document: Path, command: str, lines: Sequence[str]) -> None:
+    """Put what that command measured in its place, and when and where; the text around it stays."""
+    begin = f"<!-- measured: written by {command} -->"
+    before, _, rest = document.read_text().partition(begin)
     after = rest.partition(_END)[2]
-    measured = [*table(lines), "", *more, "", *_circumstances()]
-    TABLE.write_text(f"{before}{_BEGIN}\n\n" + "\n".join(measured) + f"\n\n{_END}{after}")
+    measured = "\n".join([*lines, "", *_circumstances()])
+    document.write_text(f"{before}{begin}\n\n{measured}\n\n{_END}{after}")
 
 
 def _circumstances() -> list[str]:

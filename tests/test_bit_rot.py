@@ -84,7 +84,9 @@ def found(bench: Bench) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_flip_is_found_and_named(kind: str, bench: Bench) -> None:
+def test_every_flip_is_found_and_named(
+    kind: str, bench: Bench, record_property: Callable[[str, object], None]
+) -> None:
     """Whichever byte it is; once the good ones are back, all is sound."""
     path, rng = KINDS[kind](bench), random.Random(kind)
     assert found(bench) == ""
@@ -93,10 +95,13 @@ def test_every_flip_is_found_and_named(kind: str, bench: Bench) -> None:
         assert path.name in found(bench) or path.parent.parent.name in found(bench)
         path.write_bytes(good)
         assert found(bench) == ""
+    record_property("flips", FLIPS)
 
 
 @pytest.mark.parametrize("kind", PULLED)
-def test_the_next_pull_mends_it(kind: str, bench: Bench) -> None:
+def test_the_next_pull_mends_it(
+    kind: str, bench: Bench, record_property: Callable[[str, object], None]
+) -> None:
     """What was found damaged is fetched, and nothing else; it is aside until it is swept."""
     path, rng = KINDS[kind](bench), random.Random(kind)
     for _ in range(FLIPS):
@@ -106,6 +111,7 @@ def test_the_next_pull_mends_it(kind: str, bench: Bench) -> None:
         assert run(bench, ["pull", "-q", NAME]) == 0
         assert path.read_bytes() == good
         assert verify(bench.store.image(NAME)) == []
+    record_property("flips", FLIPS)
     assert [one.name for one in (bench.home / "damaged").iterdir()] == [f"sha256-{path.name}"]
     bench.store.sweep(beginnings=True)
     assert not list((bench.home / "damaged").iterdir())

@@ -137,7 +137,7 @@ def ended(process: subprocess.Popen[str]) -> Iterator[None]:
             process.kill()
 
 
-def test_killed_at_any_moment(bench: Bench) -> None:
+def test_killed_at_any_moment(bench: Bench, record_property: Callable[[str, object], None]) -> None:
     """Whatever came before SIGKILL need not come again, and the local repository is sound."""
     rng = random.Random(4)
     bench.registry.faults.append(Fault("slow", "/blobs/", times=10_000, rate=1_000_000))
@@ -155,6 +155,7 @@ def test_killed_at_any_moment(bench: Bench) -> None:
             gone_on += digest in begun
         assert all(bench.begun().get(digest, size) >= size for digest, size in begun.items())
     assert gone_on
+    record_property("kills", KILLS)
     bench.registry.faults.clear()
     whole, begun = bench.whole(), bench.begun()
     with ended(process := bench.start()):
