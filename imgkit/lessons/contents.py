@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final
 
+from imgkit.errors import ImgkitError
 from imgkit.image import Image
 from imgkit.lab import Lab
-from imgkit.lessons.exercise import Exercise, Mistake, sample
+from imgkit.lessons.exercise import Exercise, Mistake, sample, unordered
 from imgkit.reference import Reference
 
 SUSPECTS: Final = (
@@ -29,15 +29,12 @@ def _without(lab: Lab, *paths: str) -> list[str]:
     return [n for n in SUSPECTS if not any(path in sample(lab, n).overlay for path in paths)]
 
 
-def _same_names(answer: Any, truth: Any) -> bool:
-    """Whether an answer names the same images, in any order and however shortened."""
-    if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
-        return False
+def _canonical(name: Any) -> str:
+    """A name in full, however shortened; what is no name, as it is."""
     try:
-        given = {Reference.parse(str(name)).canonical for name in answer}
-    except Exception:  # noqa: BLE001 - whatever is in the list: it is no list of names
-        return False
-    return given == {Reference.parse(name).canonical for name in truth}
+        return Reference.parse(str(name)).canonical
+    except ImgkitError:
+        return str(name)
 
 
 def _same_words(answer: Any, truth: Any) -> bool:
@@ -63,7 +60,7 @@ EXERCISES: Final = (
         expects="a list of names",
         types=(list, tuple, set, frozenset),
         truth=lambda lab: [name for name in SUSPECTS if not _has_shell(sample(lab, name))],
-        same=_same_names,
+        same=unordered(_canonical),
         because="Each is one program, and a program needs no shell to be started.",
         hint="A shell is `/bin/sh`, or `/usr/bin/sh` where `/bin` is a link to that.",
         mistakes=(

@@ -7,10 +7,9 @@ from typing import Any, Final
 
 from imgkit.digest import Digest
 from imgkit.errors import ImgkitError
-from imgkit.image import Image, read_document
+from imgkit.image import Image
 from imgkit.lab import Lab
-from imgkit.lessons.exercise import Exercise, Mistake, same_digest, sample
-from imgkit.manifest import Index
+from imgkit.lessons.exercise import Exercise, Mistake, listed, same_digest, sample
 from imgkit.reference import Reference
 
 NAME: Final = "redis"
@@ -21,11 +20,8 @@ DIGITS: Final = 5
 
 def _targets(image: Image) -> set[Digest]:
     """What a registry hands out for the name of an image: its index, and each manifest in it."""
-    assert image.index is not None
-    index = read_document(image.source, image.index)
-    assert isinstance(index, Index)
-    images = {entry.digest for entry in index.manifests if not entry.is_attestation}
-    return images | {image.index.digest}
+    images = {entry.digest for entry in listed(image) if not entry.is_attestation}
+    return images | {image.index.digest} if image.index else images
 
 
 def _reference(answer: Any) -> Reference | None:

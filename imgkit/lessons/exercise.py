@@ -9,7 +9,7 @@ really give; it is computed in the same way, and has a message of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
@@ -17,8 +17,9 @@ from typing import Any, Final
 from imgkit import samples
 from imgkit.digest import Digest
 from imgkit.errors import ImgkitError
-from imgkit.image import Image
+from imgkit.image import Image, read_document
 from imgkit.lab import Lab
+from imgkit.manifest import Descriptor, Index
 from imgkit.reference import Reference
 
 PASSED: Final = "Passed"
@@ -71,9 +72,28 @@ def same_digest(answer: Any, truth: Any) -> bool:
     return digits in (Digest(truth).hex, Digest(truth).short)
 
 
+def unordered(read: Callable[[Any], Any]) -> Callable[[Any, Any], bool]:
+    """Whether two answers hold the same things, in any order, each as `read` takes it."""
+
+    def same(answer: Any, truth: Any) -> bool:
+        if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
+            return False
+        return set(map(read, answer)) == set(map(read, truth))
+
+    return same
+
+
 def sample(lab: Lab, name: str) -> Image:
     """The image of that name, straight from the bench's registry: no request, nothing pulled."""
     return samples.image(name, str(lab.platform))
+
+
+def listed(image: Image) -> tuple[Descriptor, ...]:
+    """What the index of an image lists: a manifest for each platform, and notes about them."""
+    assert image.index is not None
+    index = read_document(image.source, image.index)
+    assert isinstance(index, Index)
+    return index.manifests
 
 
 def tags(path: str) -> dict[str, str]:

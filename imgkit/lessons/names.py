@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 from imgkit.address import Address
-from imgkit.lessons.exercise import Exercise, Mistake, tags
+from imgkit.lessons.exercise import Exercise, Mistake, tags, unordered
 from imgkit.reference import DOCKER_HUB, Reference
 
 SHORT: Final = "nigelpoulton/tu-demo"
@@ -23,13 +22,6 @@ CANDIDATES: Final = (
 
 def _legal() -> list[str]:
     return [text for text in CANDIDATES if Address.of(text).reference]
-
-
-def _same_texts(answer: Any, truth: Any) -> bool:
-    """Whether an answer has the same texts, in any order and any kind of collection."""
-    if isinstance(answer, str) or not isinstance(answer, Iterable):
-        return False
-    return sorted(map(str, answer)) == sorted(truth)
 
 
 def _images_with(condition: Any) -> int:
@@ -92,7 +84,7 @@ EXERCISES: Final = (
         expects="a list of texts",
         types=(list, tuple, set, frozenset),
         truth=lambda lab: _legal(),
-        same=_same_texts,
+        same=unordered(str),
         because="A tag may have capitals; two hyphens are fine, two dots are not.",
         hint="Try each of them in the NameExplorer.",
         mistakes=(

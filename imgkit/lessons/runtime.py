@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any, Final
 
 from imgkit.lab import Lab
-from imgkit.lessons.exercise import Exercise, Mistake, sample
+from imgkit.lessons.exercise import Exercise, Mistake, sample, unordered
 from imgkit.mount import Mount
 from imgkit.stepper import Stepper
 
@@ -43,16 +42,13 @@ def _layers(lab: Lab) -> int:
 
 def _same_lines(answer: Any, truth: Any) -> bool:
     """Whether an answer has the same lines: one text or many, or pairs; in any order."""
-    if isinstance(answer, str):
-        answer = answer.splitlines()
-    if isinstance(answer, bytes) or not isinstance(answer, Iterable):
-        return False
-    lines = (line if isinstance(line, str) else " ".join(map(str, _words(line))) for line in answer)
-    return {re.sub(r"\s+/?", " /", line.strip()) for line in lines} == set(truth)
+    lines = answer.splitlines() if isinstance(answer, str) else answer
+    return unordered(_line)(lines, truth)
 
 
-def _words(line: Any) -> Iterable[Any]:
-    return line if isinstance(line, list | tuple) else [line]
+def _line(line: Any) -> str:
+    words = line if isinstance(line, list | tuple) else [line]
+    return re.sub(r"\s+/?", " /", " ".join(map(str, words)).strip())
 
 
 EXERCISES: Final = (

@@ -6,10 +6,8 @@ import json
 from typing import Any, Final
 
 from imgkit.digest import Digest
-from imgkit.image import read_document
 from imgkit.lab import Lab
-from imgkit.lessons.exercise import Exercise, Mistake, same_digest, sample
-from imgkit.manifest import Index
+from imgkit.lessons.exercise import Exercise, Mistake, listed, same_digest, sample
 
 
 def _same_secret(answer: Any, truth: Any) -> bool:
@@ -20,13 +18,6 @@ def _same_secret(answer: Any, truth: Any) -> bool:
         return False
     line = truth.decode().strip()
     return answer.strip() in (line, line.partition("=")[2] or line)
-
-
-def _listed(lab: Lab) -> int:
-    """How many manifests the index of redis lists."""
-    image = sample(lab, "redis")
-    found = image.index and read_document(image.source, image.index)
-    return len(found.manifests) if isinstance(found, Index) else 0
 
 
 EXERCISES: Final = (
@@ -48,7 +39,7 @@ EXERCISES: Final = (
                 "One too many: the manifest also points at the config, and that is no layer.",
             ),
             Mistake(
-                _listed,
+                lambda lab: len(listed(sample(lab, "redis"))),
                 "This counts what the index lists: one manifest for each platform, and notes about "
                 "them. The layers are in the manifest.",
             ),

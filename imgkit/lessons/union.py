@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any, Final
 
 from imgkit.lab import Lab
-from imgkit.lessons.exercise import Exercise, Mistake, sample
+from imgkit.lessons.exercise import Exercise, Mistake, sample, unordered
 from imgkit.mount import Mount
 from imgkit.stepper import Stepper
 
@@ -49,13 +48,6 @@ def _number(answer: Any) -> Any:
 
 def _same_number(answer: Any, truth: Any) -> bool:
     return not isinstance(answer, bool) and bool(_number(answer) == truth)
-
-
-def _same_paths(answer: Any, truth: Any) -> bool:
-    """Whether an answer has the same paths, in any order, with or without the first slash."""
-    if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
-        return False
-    return {f"/{str(path).strip('/ ')}" for path in answer} == set(truth)
 
 
 def _same_order(answer: Any, truth: Any) -> bool:
@@ -104,7 +96,7 @@ EXERCISES: Final = (
         expects='a list of paths, such as ["/etc/motd"]',
         types=(list, tuple, set, frozenset),
         truth=_hidden,
-        same=_same_paths,
+        same=unordered(lambda path: str(path).strip("/ ")),
         because="A rename is a copy under the new name, and a deletion of the old one.",
         hint="Both commands take a name away that a layer below has.",
         mistakes=(
