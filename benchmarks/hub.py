@@ -32,7 +32,7 @@ from typing import Final
 import platformdirs
 import requests
 
-from benchmarks.learner import Learner, Lesson, wait_for
+from benchmarks.learner import Learner, Lesson, memory, wait_for
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CLASSES: Final = (30, 100, 300, 1000)
@@ -202,14 +202,6 @@ def seconds(process: int) -> float:
 def _stat(process: int) -> list[str]:
     """The fields of `/proc/PID/stat` after the name: state, parent, ..."""
     return Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()
-
-
-def memory(process: int, kind: str = "Pss") -> int:
-    """Bytes of memory; as Pss, what several processes share is counted in parts."""
-    for line in Path(f"/proc/{process}/smaps_rollup").read_text("utf-8").splitlines():
-        if line.startswith(f"{kind}:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def used(folder: Path) -> int:

@@ -3,8 +3,9 @@
     python -m benchmarks.learner NOTEBOOK [COUNT]
 
 starts JupyterLab here, runs the first COUNT code cells of the notebook (default: all), and prints
-the seconds until JupyterLab answered, until the first cell was executed, and until the last was.
-It speaks to the server as the browser does: REST, and the kernel's channels over a websocket.
+the seconds until JupyterLab answered, until the first cell was executed, and until the last was;
+and the MB of memory that the kernel then had, as if it shared nothing. It speaks to the server as
+the browser does: REST, and the kernel's channels over a websocket.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import requests
@@ -181,6 +183,14 @@ def wait_for(is_there: Callable[[], bool], what: str) -> float:
     raise TimeoutError(f"{what} did not start in {PATIENCE} seconds")
 
 
+def memory(process: int, kind: str = "Pss") -> int:
+    """Bytes of memory; as Pss, what several processes share is counted in parts."""
+    for line in Path(f"/proc/{process}/smaps_rollup").read_text("utf-8").splitlines():
+        if line.startswith(f"{kind}:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
 @contextmanager
 def jupyterlab(token: str, port: int = 8899) -> Iterator[str]:
     """The address of a JupyterLab over the working directory, started as on Binder."""
@@ -205,8 +215,10 @@ def main() -> int:
             lambda: requests.get(f"{url}/api", headers=there, timeout=5).ok, "JupyterLab"
         )
         lesson = Learner(url, token).run(notebook, count=int(more[0]) if more else None)
+        held = memory(lesson.kernel, "Rss") / 1e6
     facts = {"started": started, "first": started + lesson.first, "last": started + lesson.whole}
-    print(json.dumps({name: round(seconds, 1) for name, seconds in facts.items()}))
+    facts["kernel"] = held
+    print(json.dumps({name: round(fact, 1) for name, fact in facts.items()}))
     print("\n".join(lesson.failed), end="", file=sys.stderr)
     return bool(lesson.failed)
 
