@@ -14,10 +14,9 @@ import contextlib
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Final
-
-from filelock import FileLock
+from typing import TYPE_CHECKING, Final
 
 from imgkit import document, ingest
 from imgkit.digest import Digest
@@ -25,6 +24,9 @@ from imgkit.errors import ImgkitError, InvalidDigest, InvalidReference, NotFound
 from imgkit.ingest import Ingest, disk
 from imgkit.manifest import OCI_INDEX, Descriptor, Index, parse
 from imgkit.reference import Reference
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 REF_NAME: Final = "org.opencontainers.image.ref.name"
 CHOSEN_FROM: Final = "dev.imgkit.index"
@@ -58,7 +60,6 @@ class Layout:
     def __init__(self, home: str | os.PathLike[str], *, read_only: bool = False) -> None:
         self.home = Path(home)
         self.read_only = read_only
-        self._lock = FileLock(self.home / "index.lock")
         with disk(self.home):
             if not all((self.home / name).exists() for name in ("oci-layout", "index.json")):
                 self._create()
@@ -197,6 +198,12 @@ class Layout:
             ) from None
         assert isinstance(index, Index)
         return index
+
+    @cached_property
+    def _lock(self) -> FileLock:
+        from filelock import FileLock  # noqa: PLC0415  who only reads does without
+
+        return FileLock(self.home / "index.lock")
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
