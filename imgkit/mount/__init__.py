@@ -28,18 +28,17 @@ from imgkit.mount.paths import PATH_MAX, SPECIAL, Found, Walk
 from imgkit.mount.stack import stack
 from imgkit.mount.union import Dentry, fail
 from imgkit.mount.upper import NO_OPTIONS, Options, Upper
-from imgkit.mount.view import Stat, Step, call
+from imgkit.mount.view import Stat, call
 from imgkit.tar.entry import Entry, Kind
 
-__all__ = ["Mount", "Options", "Stat", "Step"]
+__all__ = ["Mount", "Options", "Stat"]
 
 
 class Mount(Attributes):
     """The merged view of lower trees, base first, under an upper tree that takes the changes.
 
-    A lower is a `Layer`, or a tree of inodes. `steps`, if a list is given, gets every call made.
-    `rootless`: this root is a user who was given that number in a namespace, and writing takes the
-    set-user-ID bit from a file.
+    A lower is a `Layer`, or a tree of inodes. `rootless`: this root is a user who was given that
+    number in a namespace, and writing takes the set-user-ID bit from a file.
     """
 
     def __init__(
@@ -50,11 +49,10 @@ class Mount(Attributes):
         options: Options = NO_OPTIONS,
         rootless: bool = False,
         clock: Callable[[], int] = time.time_ns,
-        steps: list[Step] | None = None,
     ) -> None:
         trees = stack(lowers)
         above = upper or (trees[-1].copy() if trees else folder())
-        super().__init__(Upper(trees, above, options=options, clock=clock), steps)
+        super().__init__(Upper(trees, above, options=options, clock=clock))
         self.rootless = rootless
 
     @property

@@ -1,4 +1,4 @@
-"""The merged view of a mount, as calls that only ask; and every call as a step to be shown."""
+"""The merged view of a mount, as calls that only ask."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import errno
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from imgkit.mount.inode import Inode
 from imgkit.mount.paths import Found, Walk
 from imgkit.mount.union import Dentry, Trace, fail
-from imgkit.mount.upper import Effect, Upper
+from imgkit.mount.upper import Upper
 from imgkit.tar.entry import Kind
 
 P = ParamSpec("P")
@@ -34,56 +34,25 @@ class Stat:
     ino: int
 
 
-class Step(NamedTuple):
-    """A call that was made: what it gave, or its errno, and what it changed in upper."""
-
-    call: str
-    arguments: tuple[object, ...]
-    result: object
-    errno: int
-    effects: tuple[Effect, ...]
-
-    @property
-    def copied(self) -> int:
-        """Bytes of content that were copied up."""
-        return sum(effect.copied for effect in self.effects)
-
-    def __str__(self) -> str:
-        said = errno.errorcode[self.errno] if self.errno else "" if self.result is None else "..."
-        return f"{self.call}({', '.join(map(repr, self.arguments))}) {said}".rstrip()
-
-
 def call(function: Callable[Concatenate[V, P], T]) -> Callable[Concatenate[V, P], T]:
-    """A call of a mount, kept in its `steps`."""
+    """A call of a mount: `overlay.effects` are those of the last, `copied` counts those of all."""
 
     @functools.wraps(function)
     def called(self: V, /, *args: P.args, **kwargs: P.kwargs) -> T:
         self.overlay.effects = []
-        answer: object = None
-        number = 0
         try:
-            result = function(self, *args, **kwargs)
-            answer = result
-        except OSError as error:
-            number = error.errno or 0
-            raise
+            return function(self, *args, **kwargs)
         finally:
-            given = (*args, *kwargs.values())
-            step = Step(function.__name__, given, answer, number, tuple(self.overlay.effects))
-            self.copied += step.copied
-            if self.steps is not None:
-                self.steps.append(step)
-        return result
+            self.copied += sum(effect.copied for effect in self.overlay.effects)
 
     return called
 
 
 class View:
-    """What a mount shows. `steps`, if a list is given, gets every call made."""
+    """What a mount shows."""
 
-    def __init__(self, overlay: Upper, steps: list[Step] | None) -> None:
+    def __init__(self, overlay: Upper) -> None:
         self.overlay = overlay
-        self.steps = steps
         self.copied = 0
         """Bytes of content that were copied up, by all calls."""
 
