@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from imgkit import document
@@ -30,7 +32,10 @@ class Tampering:
     def __init__(self, image: Image) -> None:
         self.image = image
         self.first = Parts.of(image)
-        self.before = {(link.part, link.called): link.now for link in links(self.first)}
+        # A view asks again and again for the same; each answer takes all bytes of all layers.
+        self._links = lru_cache(maxsize=2)(lambda parts: tuple(links(parts)))
+        self._errors = lru_cache(maxsize=4)(self._verify)
+        self.before = {(link.part, link.called): link.now for link in self._links(self.first)}
         self.reset()
 
     def reset(self) -> None:
@@ -61,7 +66,7 @@ class Tampering:
     @property
     def links(self) -> list[Link]:
         """Every digest of the image as it is now."""
-        return list(links(self.now))
+        return list(self._links(self.now))
 
     def changed(self, link: Link) -> bool:
         """Whether that digest is another one than at first."""
@@ -69,9 +74,13 @@ class Tampering:
 
     def errors(self, *, by_digest: bool) -> list[str]:
         """What a pull and a look at every byte find wrong, in the words of the library."""
+        return list(self._errors(self.now, by_digest))
+
+    def _verify(self, parts: Parts, by_digest: bool) -> list[str]:
         name = self.image.name or Reference.parse("image")
+        liar = _Liar(self.image, parts, self._links(parts), by_digest)
         try:
-            return verify(Image.of(_Liar(self, by_digest), name, self.now.platform))
+            return verify(Image.of(liar, name, parts.platform))
         except ImgkitError as error:
             return [str(error)]
 
@@ -82,11 +91,9 @@ class Tampering:
             asked = self.before[top.part, top.called]
             assert asked is not None
             return f"refused at the {top.part}: you asked for {asked.short}, but it is {now.short}."
-        problems = self.errors(by_digest=by_digest)
-        failing = next((link for link in self.links if link.fails), None)
-        if problems and failing:
+        if failing := next((link for link in self.links if link.fails), None):
             return f"refused at the {failing.part}: {_why(failing)}."
-        if problems:
+        if problems := self.errors(by_digest=by_digest):
             return f"refused: {problems[0].encode('unicode_escape').decode()}"
         if not any(map(self.changed, self.links)):
             return "accepted: it is the image that was published."
@@ -136,12 +143,11 @@ def _why(link: Link) -> str:
 class _Liar:
     """A registry that hands out the changed bytes under whatever digest is asked for."""
 
-    def __init__(self, lie: Tampering, by_digest: bool) -> None:
+    def __init__(self, image: Image, now: Parts, digests: Sequence[Link], by_digest: bool) -> None:
         self.held: dict[Digest | None, bytes] = {}
-        for link in lie.links:
-            if link.part in lie.now.names and link.called == "digest":
-                self.held[link.recorded or link.now] = lie.now.get(link.part)
-        image, now = lie.image, lie.now
+        for link in digests:
+            if link.part in now.names and link.called == "digest":
+                self.held[link.recorded or link.now] = now.get(link.part)
         top = now.manifest if now.index is None else now.index
         named = image.index or image.descriptor
         self.top = named if by_digest else Descriptor.of(top, named.media_type)
