@@ -30,8 +30,8 @@ from imgkit.leftovers import held
 from imgkit.server import Registry, transport
 from imgkit.store import Store
 
-KILLS: Final = 200 if NIGHTLY else 20
-"""In all, over the verbs in turn."""
+KILLS: Final = 200 if NIGHTLY else 3
+"""Of each verb."""
 LONG: Final = 60.0
 
 
@@ -178,10 +178,10 @@ def test_killed_at_any_moment(
     assert status == 0
     action.promise(machine)
     killed = 0
-    for _ in range(KILLS // len(ACTIONS) + 1):
+    while killed < KILLS:
         action.before(machine)
         seconds = machine.rng.uniform(0, whole * 1.1)
-        status, _ = machine.do(*action.words(machine), seconds=seconds)
+        status, took = machine.do(*action.words(machine), seconds=seconds)
         assert status in (0, -9)
         killed += status == -9
         assert Audit.of(machine.store()).broken == []
@@ -189,8 +189,8 @@ def test_killed_at_any_moment(
         has("alpine")(machine)
         if status == 0:
             action.promise(machine)
+            whole = min(whole, took)  # the first time is the slowest
         action.after(machine)
-    assert killed
     record_property("kills", killed)
     action.before(machine)
     machine.well(*action.words(machine))
