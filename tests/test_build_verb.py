@@ -3,49 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
+from verbs import Do, bench, docker
 
 from imgkit.commands import Bench, run
 from imgkit.image import verify
 from imgkit.lab import Lab
 
-
-@dataclass(frozen=True)
-class Said:
-    """What a verb did: exit status, output, errors."""
-
-    status: int
-    out: str
-    err: str
-
-
-Do = Callable[..., Said]
-
-
-@pytest.fixture
-def bench() -> Bench:
-    return Lab().bench(lambda line: None, lambda line: None)
-
-
-@pytest.fixture
-def docker(bench: Bench) -> Do:
-    """Carries out a line; the words are divided at spaces."""
-
-    def given(*words: str, stdin: str | bytes = "") -> Said:
-        out: list[str] = []
-        err: list[str] = []
-        bench.say, bench.warn = out.append, err.append
-        bench.stdin = io.BytesIO(stdin.encode() if isinstance(stdin, str) else stdin)
-        status = run(bench, words)
-        return Said(status, "\n".join(out), "\n".join(err))
-
-    given("pull", "-q", "alpine")
-    return given
+__all__ = ["bench", "docker"]
 
 
 def test_the_same_for_everybody(docker: Do) -> None:

@@ -3,7 +3,6 @@ what a person types, and what another process sees. The rest is in test_transcri
 
 from __future__ import annotations
 
-import io
 import os
 import pty
 import re
@@ -11,53 +10,19 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from fcntl import ioctl
 from pathlib import Path
 from termios import TIOCSCTTY
 from typing import Final
 
 import pytest
+from verbs import Do, bench, docker
 
-from imgkit.commands import Bench, run
+from imgkit.commands import Bench
 from imgkit.commands.flags import MACHINE
 from imgkit.container.terminal import Terminal
-from imgkit.lab import Lab
 
-
-@dataclass(frozen=True)
-class Said:
-    """What a verb did: exit status, output, errors."""
-
-    status: int
-    out: str
-    err: str
-
-
-Do = Callable[..., Said]
-
-
-@pytest.fixture
-def bench() -> Bench:
-    return Lab().bench(lambda line: None, lambda line: None)
-
-
-@pytest.fixture
-def docker(bench: Bench) -> Do:
-    """Carries out a line; the words are divided at spaces."""
-
-    def given(*words: str, stdin: str = "") -> Said:
-        out: list[str] = []
-        err: list[str] = []
-        bench.say, bench.warn = out.append, err.append
-        bench.stdin = io.BytesIO(stdin.encode())
-        status = run(bench, words)
-        return Said(status, "\n".join(out), "\n".join(err))
-
-    given("pull", "-q", "alpine")
-    given("pull", "-q", "nginx")
-    return given
+__all__ = ["bench", "docker"]
 
 
 # -- what needs a real machine -------------------------------------------------------------------
