@@ -296,7 +296,7 @@ def test_an_unknown_exercise(lab: Lab) -> None:
 def test_a_verdict_is_shown_in_words_and_in_html(lab: Lab) -> None:
     """The state is in the text, not in the colour alone; what is shown back is escaped."""
     bundle = check("start-1", "<b>", lab)._repr_mimebundle_()
-    assert bundle["text/plain"].startswith("Not yet. '<b>' is of the wrong kind")
+    assert bundle["text/plain"].startswith("Not yet. '<b>' is not it: the answer is a number")
     assert "Not yet." in bundle["text/html"]
     assert "<b>" not in bundle["text/html"]
 

@@ -141,7 +141,6 @@ EXERCISES: Final = (
     Exercise(
         key="building-1",
         expects="the text of a Dockerfile",
-        types=(str, bytes, list, tuple),
         passes=_does(_ordered, _RIGHT),
         because="What changes often comes late: the sorting stands above it and stays cached.",
         hint=(
@@ -176,7 +175,6 @@ EXERCISES: Final = (
     Exercise(
         key="building-2",
         expects="a number of blobs",
-        types=(int, float),
         truth=lambda lab: _blobs()[0],
         because="The layer with `greet.sh`, and the config, which lists that layer's DiffID.",
         hint="Layers and the config are blobs. Which of them are not the same as before?",
@@ -200,7 +198,6 @@ EXERCISES: Final = (
     Exercise(
         key="building-3",
         expects="the text of a .dockerignore",
-        types=(str, bytes, list, tuple),
         passes=_does(_ignored, _RIGHT),
         because="What is left out of the context can't be copied, by mistake or otherwise.",
         hint="A `.dockerignore` has one pattern a line: what matches is left out of the context.",

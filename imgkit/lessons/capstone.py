@@ -198,7 +198,6 @@ EXERCISES: Final = (
     Exercise(
         key="capstone-1",
         expects="a token, which is a text of letters and digits",
-        types=str,
         passes=_is_token,
         because="The registry will let this one in, for this repository.",
         hint=(
@@ -225,7 +224,6 @@ EXERCISES: Final = (
     Exercise(
         key="capstone-2",
         expects="bytes",
-        types=bytes,
         truth=_manifest_of,
         same=_same_bytes,
         because="Their digest is the one in the index: nobody changed a byte on the way.",
@@ -273,7 +271,6 @@ EXERCISES: Final = (
     Exercise(
         key="capstone-4",
         expects="a list of bytes objects",
-        types=(list, tuple),
         truth=_layers,
         same=_same_blobs,
         because="Every byte of the image is yours now, and checked.",
@@ -322,7 +319,6 @@ EXERCISES: Final = (
     Exercise(
         key="capstone-6",
         expects="a digest, such as 'sha256:9bf5...'",
-        types=str,
         truth=_listing,
         same=same_digest,
         because="The filesystem that you made is the one that imgkit, Docker and the kernel make.",

@@ -58,7 +58,6 @@ EXERCISES: Final = (
     Exercise(
         key="what-1",
         expects="a list of names",
-        types=(list, tuple, set, frozenset),
         truth=lambda lab: [name for name in SUSPECTS if not _has_shell(sample(lab, name))],
         same=unordered(_canonical),
         because="Each is one program, and a program needs no shell to be started.",
@@ -81,7 +80,6 @@ EXERCISES: Final = (
     Exercise(
         key="what-2",
         expects="a list of words, such as ['sleep', '60']",
-        types=(list, tuple, str),
         truth=lambda lab: _command(lab, "Entrypoint", "Cmd"),
         same=_same_words,
         because="The entrypoint comes first, and the command is handed to it as arguments.",
@@ -104,7 +102,6 @@ EXERCISES: Final = (
     Exercise(
         key="what-3",
         expects="a number of bytes",
-        types=(int, float),
         truth=lambda lab: sample(lab, "redis").unpacked_size - _base(lab),
         because="The server and what it needs are the smaller part; the rest is a small Debian.",
         hint="Each layer knows how many bytes its files have: `layer.unpacked_size`.",

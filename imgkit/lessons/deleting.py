@@ -59,7 +59,6 @@ EXERCISES: Final = (
     Exercise(
         key="deleting-1",
         expects="a number of layers",
-        types=(int, float),
         truth=_going,
         because="All but the base, which the other image stands on, too.",
         hint="Which of its layers does the other image have as well?",
@@ -86,7 +85,6 @@ EXERCISES: Final = (
     Exercise(
         key="deleting-2",
         expects="a Lab with a dangling image",
-        types=Lab,
         passes=lambda answer, lab: any(not _in_use(answer, row) for row in _dangling(answer)),
         because="A name that moved on, or a removal by force: either leaves an image without one.",
         hint="You saw two ways on this page. One of them needs a container for a while.",
@@ -114,7 +112,6 @@ EXERCISES: Final = (
     Exercise(
         key="deleting-3",
         expects="a Lab with one image and one container",
-        types=Lab,
         passes=_tidied,
         because="What is running was protected, and everything else is gone.",
         hint="One image has two names. An image goes with the last of its names.",

@@ -129,7 +129,6 @@ EXERCISES: Final = (
     Exercise(
         key="digests-1",
         expects="a name that could stand behind docker pull",
-        types=str,
         passes=_is_pinned,
         because="Whatever becomes of the tags: these bytes, or an error.",
         hint="A tag can be moved, even one with three numbers. What can't?",
@@ -161,7 +160,6 @@ EXERCISES: Final = (
     Exercise(
         key="digests-2",
         expects="a digest, 'sha256:' and 64 digits",
-        types=(str, bytes),
         truth=lambda lab: sample(lab, NAME).config.chain_ids[1],
         same=same_digest,
         because="It names the stack: the same second layer on another first one has another.",
@@ -193,7 +191,6 @@ EXERCISES: Final = (
     Exercise(
         key="digests-3",
         expects="two texts, as (first, second)",
-        types=(tuple, list),
         passes=lambda answer, lab: _in_common(answer) >= DIGITS,
         because=f"{16**DIGITS:,} beginnings are possible, and some 1,300 tries were enough.",
         hint="Take texts that are numbered, and remember every beginning that you have seen.",

@@ -118,7 +118,6 @@ class Exercise:
     hint: str
     mistakes: tuple[Mistake, ...]
     truth: Callable[[Lab], Any] = lambda lab: ...
-    types: type | tuple[type, ...] = object
     same: Callable[[Any, Any], bool] = same
     passes: Callable[[Any, Lab], bool] | None = None
 
@@ -148,6 +147,4 @@ class Exercise:
 
     def _otherwise(self, answer: Any) -> str:
         shown = repr(answer) if len(repr(answer)) <= 80 else f"{repr(answer)[:77]}..."
-        if not isinstance(answer, self.types):
-            return f"{shown} is of the wrong kind: the answer is {self.expects}."
-        return f"{shown} is not it. {self.hint}"
+        return f"{shown} is not it: the answer is {self.expects}. {self.hint}"

@@ -10,7 +10,6 @@ EXERCISES: Final = (
     Exercise(
         key="layers-1",
         expects="a number of layers",
-        types=(int, float),
         truth=lambda lab: len(sample(lab, "nginx").manifest.layers) + 3,
         because="Two RUN and one COPY wrote to the filesystem; deleting a file is writing, too.",
         hint="Which of these instructions change the filesystem, and which only the config?",
@@ -34,7 +33,6 @@ EXERCISES: Final = (
     Exercise(
         key="layers-2",
         expects="a digest, such as 'sha256:7695...'",
-        types=str,
         truth=lambda lab: sample(lab, "redis").config.diff_ids[0],
         same=same_digest,
         because="The config lists it: the same tar, however well somebody compressed it.",
@@ -58,7 +56,6 @@ EXERCISES: Final = (
     Exercise(
         key="layers-3",
         expects="a number of bytes",
-        types=(int, float),
         truth=lambda lab: sample(lab, "demo/leaky").overlay.wasted,
         because=(
             "Two deleted files, and an old list of packages. They travel with each pull and stay "

@@ -32,7 +32,6 @@ EXERCISES: Final = (
     Exercise(
         key="names-1",
         expects="a text such as 'ghcr.io/somebody/something:1.0'",
-        types=str,
         truth=lambda lab: Reference.parse(SHORT).canonical,
         because="Two things were left out: the registry and the tag. The user was there.",
         hint="Which parts were typed, and which of the four are missing?",
@@ -60,7 +59,6 @@ EXERCISES: Final = (
     Exercise(
         key="names-2",
         expects="a number of images",
-        types=(int, float),
         truth=lambda lab: len(set(tags("library/alpine").values())),
         because="Most of these images have two tags, and the newest release has three.",
         hint='`lab.repository("alpine").tags()` lists them. Tags of one image have one digest.',
@@ -82,7 +80,6 @@ EXERCISES: Final = (
     Exercise(
         key="names-3",
         expects="a list of texts",
-        types=(list, tuple, set, frozenset),
         truth=lambda lab: _legal(),
         same=unordered(str),
         because="A tag may have capitals; two hyphens are fine, two dots are not.",

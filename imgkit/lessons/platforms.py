@@ -49,7 +49,6 @@ EXERCISES: Final = (
     Exercise(
         key="multi-1",
         expects="a number of platforms",
-        types=(int, float),
         truth=_images,
         because="And as many attestations, one about each image.",
         hint="`docker manifest inspect alpine` lists every entry of the index.",
@@ -77,7 +76,6 @@ EXERCISES: Final = (
     Exercise(
         key="multi-2",
         expects="a number of bytes",
-        types=(int, float),
         truth=_new_bytes,
         because="One layer is the same for both: the one without a file in it.",
         hint="Pull it twice, on a new `Lab()`, and look at the second pull.",
@@ -103,7 +101,6 @@ EXERCISES: Final = (
     Exercise(
         key="multi-3",
         expects="a list of texts such as 'linux/amd64'",
-        types=(list, tuple, set, frozenset),
         truth=lambda lab: _hosts(),
         same=unordered(lambda platform: str(platform).strip()),
         because="A newer ARM runs what was built for an older one, and a 64-bit one runs both.",

@@ -39,7 +39,6 @@ EXERCISES: Final = (
     Exercise(
         key="pulling-1",
         expects="a number of layers",
-        types=int,
         truth=_travelled,
         because="All but one: both stand on the same Debian layer, which had come with node.",
         hint="A pull prints one line for each layer. Which of them say that it came?",
@@ -68,7 +67,6 @@ EXERCISES: Final = (
     Exercise(
         key="pulling-2",
         expects="a number of bytes",
-        types=(int, float),
         truth=_both,
         because=(
             "Compressed and unpacked bytes, added up: more than either of the numbers that other "
@@ -102,7 +100,6 @@ EXERCISES: Final = (
     Exercise(
         key="pulling-3",
         expects="a path, such as /v2/...",
-        types=str,
         truth=_path,
         same=_same_path,
         because=(
@@ -138,7 +135,6 @@ EXERCISES: Final = (
     Exercise(
         key="pulling-4",
         expects='a text such as "sha256:9bf5..."',
-        types=str,
         truth=lambda lab: sample(lab, "redis").digest,
         same=same_digest,
         because="The registry could not have lied about these bytes: you have checked them.",

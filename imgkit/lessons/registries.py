@@ -28,7 +28,6 @@ EXERCISES: Final = (
     Exercise(
         key="registries-1",
         expects="a number of tags",
-        types=(int, float),
         truth=lambda lab: len(tags("library/ubuntu")),
         because="Release numbers, code names, and `latest`: most images here have several tags.",
         hint="There is an address that lists them: `/v2/`, the repository, `/tags/list`.",
@@ -50,7 +49,6 @@ EXERCISES: Final = (
     Exercise(
         key="registries-2",
         expects="a text such as 'repository:some/thing:pull'",
-        types=str,
         truth=lambda lab: SCOPE,
         same=_same_scope,
         because="A token is for one repository and for named actions, not for a registry or a tag.",
@@ -78,7 +76,6 @@ EXERCISES: Final = (
     Exercise(
         key="registries-3",
         expects="a digest, such as 'sha256:9bf5...'",
-        types=str,
         truth=lambda lab: sample(lab, "busybox:glibc").digest,
         same=same_digest,
         because=(

@@ -55,7 +55,6 @@ EXERCISES: Final = (
     Exercise(
         key="images-1",
         expects='a list of lines, such as ["C /srv", "A /srv/x"]',
-        types=(list, tuple, set, frozenset, str),
         truth=_diff,
         same=_same_lines,
         because="Four lines: what was added, changed and deleted, and the directory around it.",
@@ -89,7 +88,6 @@ EXERCISES: Final = (
     Exercise(
         key="images-2",
         expects="a number of layers",
-        types=(int, float),
         truth=lambda lab: _layers(lab) + 1,
         because="All that the container wrote, by however many commands, is one layer.",
         hint="A commit makes a layer of upper. How many uppers has a container?",
@@ -117,7 +115,6 @@ EXERCISES: Final = (
     Exercise(
         key="images-3",
         expects="a number of bytes",
-        types=(int, float),
         truth=_on_disk,
         because="The layers are there once. Each upper has a copy of the one file that it changed.",
         hint="What do the containers share, and what has each for itself?",

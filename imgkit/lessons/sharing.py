@@ -55,7 +55,6 @@ EXERCISES: Final = (
     Exercise(
         key="sharing-1",
         expects="a number of layers",
-        types=(int, float),
         truth=_missing,
         because="The image begins with the very layer that ubuntu:22.04 consists of.",
         hint="Which layers of the one are layers of the other, too? Compare their digests.",
@@ -77,7 +76,6 @@ EXERCISES: Final = (
     Exercise(
         key="sharing-2",
         expects="a number of bytes",
-        types=(int, float),
         truth=_once,
         because="Three images, one base: two copies of it that nobody has to keep.",
         hint="Put the sizes into a `dict` by digest. What is there twice has one key.",
@@ -100,7 +98,6 @@ EXERCISES: Final = (
     Exercise(
         key="sharing-3",
         expects="a Lab with at least three images",
-        types=Lab,
         passes=lambda answer, lab: (
             _images(answer) >= 3 and any(s.unpacked for s in _common(answer))
         ),

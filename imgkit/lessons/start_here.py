@@ -24,7 +24,6 @@ EXERCISES: Final = (
     Exercise(
         key="start-1",
         expects="a number, such as 3",
-        types=int,
         truth=lambda lab: len(sample(lab, "redis").manifest.layers),
         because="Eight layers: the manifest lists them, base first.",
         hint="An image is what `lab.image(name)` gives, once you have pulled it.",
@@ -48,7 +47,6 @@ EXERCISES: Final = (
     Exercise(
         key="start-2",
         expects='a text such as "sha256:6af8..."',
-        types=str,
         truth=lambda lab: sample(lab, "alpine").id,
         same=same_digest,
         because="The ID is the digest of the config's bytes. Whoever has the bytes can check it.",
@@ -81,7 +79,6 @@ EXERCISES: Final = (
     Exercise(
         key="start-3",
         expects="the content of the file, as text or bytes",
-        types=(str, bytes),
         truth=lambda lab: sample(lab, "demo/leaky").layers[2].read("app/.env"),
         same=_same_secret,
         because=(

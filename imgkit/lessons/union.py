@@ -69,7 +69,6 @@ EXERCISES: Final = (
     Exercise(
         key="union-1",
         expects="the number of a layer",
-        types=(int, float, str),
         truth=_passwd,
         same=_same_number,
         because="It is the topmost layer that has the file. It added a user, so it has a copy.",
@@ -94,7 +93,6 @@ EXERCISES: Final = (
     Exercise(
         key="union-2",
         expects='a list of paths, such as ["/etc/motd"]',
-        types=(list, tuple, set, frozenset),
         truth=_hidden,
         same=unordered(lambda path: str(path).strip("/ ")),
         because="A rename is a copy under the new name, and a deletion of the old one.",
@@ -127,7 +125,6 @@ EXERCISES: Final = (
     Exercise(
         key="union-3",
         expects='a list of names, such as ["layer 1", "layer 2"]',
-        types=(list, tuple, str),
         truth=_order,
         same=_same_order,
         because="The first name is the topmost directory: the one that is asked first.",
