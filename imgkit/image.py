@@ -33,6 +33,7 @@ from imgkit.overlay import Overlay
 from imgkit.place import Gone, Source, Target, read_config, read_document, way
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
+from imgkit.tar.compression import LIMITS
 from imgkit.transfer import (
     COMPLETE,
     DOWNLOADING,
@@ -103,6 +104,8 @@ class Image:
         self.index = index
         self.between = between
         """Indexes that lead from `index` to the manifest, where one lists another."""
+        self.limits = LIMITS
+        """What its layers may not pass; others can be set before the layers are asked for."""
 
     @classmethod
     def of(cls, source: Source, name: Reference, platform: Platform | None = None) -> Image:
@@ -153,7 +156,10 @@ class Image:
     def layers(self) -> tuple[Layer, ...]:
         """The layers, base first, each checked against its DiffID when it is read."""
         pairs = zip(self.manifest.layers, self.config.diff_ids, strict=True)
-        return tuple(Layer(self._opener(layer), layer, diff_id) for layer, diff_id in pairs)
+        return tuple(
+            Layer(self._opener(layer), layer, diff_id, limits=self.limits)
+            for layer, diff_id in pairs
+        )
 
     @cached_property
     def overlay(self) -> Overlay:

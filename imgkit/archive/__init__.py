@@ -35,7 +35,7 @@ from imgkit.tar.compression import LIMITS, Limits
 
 __all__ = ["Archive", "Stored", "load", "save"]
 
-_LIMIT: Final = 1000
+IMAGES: Final = 1000
 """Images that one archive may hold."""
 
 
@@ -95,8 +95,8 @@ class Archive:
             found = self._find()
         except InvalidManifest as error:
             self.members.refuse(error.facts.get("reason") or str(error))
-        if not found or len(found) > _LIMIT:
-            self.members.refuse(f"it holds {len(found)} images; 1 to {_LIMIT} are read")
+        if not found or len(found) > IMAGES:
+            self.members.refuse(f"it holds {len(found)} images; 1 to {IMAGES} are read")
         return tuple(found)
 
     def _find(self) -> list[Stored]:

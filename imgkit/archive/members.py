@@ -71,7 +71,7 @@ class Members:
     def find(self, path: str) -> Span:
         """Where that file is; links are followed, inside the archive only."""
         at = posixpath.normpath(path)
-        for _ in range(LINKS):
+        for _ in range(LINKS + 1):
             if at.startswith(("/", "..")):
                 self.refuse(f"{path!r} leads out of it, to {at!r}")
             entry = self._entries.get(at)

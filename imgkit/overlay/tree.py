@@ -125,7 +125,7 @@ def resolve(
         if node.kind is not Kind.SYMLINK or not (ahead or last):
             trail.append(node)
             continue
-        if not (budget := budget - 1):
+        if (budget := budget - 1) < 0:
             return None
         text = node.inode.entry.link
         ahead += text.split("/")[::-1]

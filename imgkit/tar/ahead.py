@@ -61,7 +61,10 @@ class Ahead:
         self._room.release()
         if isinstance(found, BaseException):
             self._ended = True
-            raise found
+            try:
+                raise found
+            finally:
+                del found  # else it holds this frame, which holds it, and a decoder's whole window
         self._ended = not found
         return found
 
