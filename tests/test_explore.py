@@ -23,8 +23,7 @@ from test_lowers import kernel, mount
 
 from imgkit import samples
 from imgkit.archive import save
-from imgkit.commands import Bench, run
-from imgkit.commands.bench import embedded
+from imgkit.commands import Bench, embedded, run
 from imgkit.digest import Digest
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
@@ -44,7 +43,7 @@ SERVED: Final = {"bin/sh": 2, "dir/c": 3, "etc/motd": 2, "etc/passwd": 1, "bin":
 class Said:
     """A bench of a test, with what its verbs said."""
 
-    def __init__(self, home: Path, client: Any = embedded) -> None:
+    def __init__(self, home: Path, client: Any = embedded.client) -> None:
         self.lines: list[str] = []
         self.warned: list[str] = []
         self.bench = Bench(

@@ -133,7 +133,7 @@ class Endpoint:
             answer, raw = self.fetch(what, url=url)
             yield document.load(raw, kind)
             url = self._next_page(answer)
-            if url in seen or len(seen) >= PAGES:
+            if url and (url in seen or len(seen) >= PAGES):
                 reason = "comes round in a circle" if url in seen else f"has over {PAGES} pages"
                 raise LimitExceeded(
                     f"the {kind} from {self.domain} {reason}", limit=PAGES, actual=len(seen)
