@@ -23,7 +23,10 @@ import tempfile
 from pathlib import Path
 from benchmarks import images
 from imgkit import tar, widgets
+from imgkit.image import copy
+from imgkit.lab import Lab
 from imgkit.mount import Mount
+from imgkit.reference import Reference
 from imgkit.store import Store
 from imgkit.tar.entry import Entry
 folder = Path(tempfile.mkdtemp())
@@ -32,12 +35,16 @@ for layer in range(2):
     files = [(Entry(f"d{n // 100}/f{layer}-{n}"), str(n).encode()) for n in range(5000)]
     tars.append(folder / f"{layer}.tar")
     tars[-1].write_bytes(tar.write(files))
-image = Store(images.write(folder / "home", "x", tars)).image("x")
+lab = Lab()
+copy(Store(images.write(folder / "home", "x", tars)), lab.store, Reference.parse("x:latest"))
+image = lab.image("x")
 """
 _WIDGETS: Final = {
     "LayerExplorer": "widgets.LayerExplorer(image)",
     "OverlayStepper": "widgets.OverlayStepper(Mount(image.layers), '/d3/f0-300')",
     "DigestLab": "widgets.DigestLab(image)",
+    "SharingMatrix": "widgets.SharingMatrix(lab)",
+    "BuildStepper": r"widgets.BuildStepper(lab, 'FROM x\nCOPY f /\nENV A=1', {'f': b'x'})",
 }
 _CLICKED: Final = """(control, [value, expected]) => new Promise((done, failed) => {
     const output = control.closest('.jp-OutputArea-output');
@@ -62,7 +69,7 @@ _CLICKED: Final = """(control, [value, expected]) => new Promise((done, failed) 
 
 
 def measured() -> list[str]:
-    """Sentences for the document, or an exit where there is no browser."""
+    """A list for the document, or an exit where there is no browser."""
     sys.path.insert(0, "tests")
     from browser import jupyterlab  # noqa: PLC0415  of the tests, which need Chromium
 
@@ -74,10 +81,10 @@ def measured() -> list[str]:
             page.wait_for_timeout(2000)
             found = {name: _medians(page, name) for name in _WIDGETS}
     what = (
-        "A click or a letter, in Chromium, until the page shows the answer, with an image of "
-        "10,000 entries in two layers (medians; to reach: 100 ms): "
+        "A click or a letter with an image of 10,000 entries in two layers, in Chromium, until the "
+        "page shows the answer (medians; to reach: 100 ms):"
     )
-    return [what + "; ".join(f"in {name}, {said}" for name, said in found.items()) + "."]
+    return [what, "", *(f"- {name}: {said}" for name, said in found.items())]
 
 
 def _notebook() -> str:
@@ -138,7 +145,27 @@ def _digests(output: Locator) -> Iterator[Step]:
     yield "Start again", again, None, "No byte is changed"
 
 
-_STEPS: Final = {"LayerExplorer": _explorer, "OverlayStepper": _stepper, "DigestLab": _digests}
+def _sharing(output: Locator) -> Iterator[Step]:
+    name = output.get_by_role("checkbox").first
+    yield "a name", name, None, "would go"
+    yield "a name", name, None, "each kept once"
+
+
+def _builder(output: Locator) -> Iterator[Step]:
+    step = output.get_by_label("Show step")
+    if not output.locator("tr").count():
+        yield "the first build", output.get_by_role("button", name="Build"), None, "Build 1"
+    yield "a step", step, "ENV", "Env = "
+    yield "a step", step, "COPY", "files       /f"
+
+
+_STEPS: Final = {
+    "LayerExplorer": _explorer,
+    "OverlayStepper": _stepper,
+    "DigestLab": _digests,
+    "SharingMatrix": _sharing,
+    "BuildStepper": _builder,
+}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -48,6 +49,8 @@ class LayerExplorer:
         """The folders that were opened, one within the other."""
         self.rows: Sequence[Touch | Folder] = ()
         """What is to be chosen from; the list has the first `LISTED` of it."""
+        # JupyterLab delivers each control's news in a thread of its own.
+        self._one_at_a_time = threading.RLock()
         buttons = ipywidgets.HBox([self.open, self.back])
         buttons.layout.margin = "0 0 0 48px"  # below the list
         self.box = ipywidgets.VBox(
@@ -112,28 +115,33 @@ class LayerExplorer:
             self._list(self.folders.pop())
 
     def _list(self, chosen: str = "") -> None:
-        """Afterwards the list has what was asked for; `chosen` is chosen, or else the first file.
+        """Afterwards the list has what was asked for, and one line of it is chosen.
 
         The page gets one message for the list, and last of all one for what is chosen.
         """
-        number, text = self.layer.value, self.find.value.strip()
-        count = len(self.walk.touches(number))
-        folder = self.folders[-1] if self.folders else ""
-        self.rows = self.walk.find(number, text) if text else self.walk.listing(number, folder)
-        self.path.unobserve(self._chose_path, "index")
-        with self.path.hold_sync():
-            self.path.index = None
-            self.path.options = [(shown(str(row)), row.path) for row in self.rows[:LISTED]]
-            self.path.index = self._first(chosen) if self.rows else None
-            self.path.disabled = not self.rows
-            self.path.rows = min(_ROWS, max(3, count))
-        self.path.observe(self._chose_path, "index")
+        with self._one_at_a_time:
+            number, text = self.layer.value, self.find.value.strip()
+            folder = self.folders[-1] if self.folders else ""
+            self.rows = self.walk.find(number, text) if text else self.walk.listing(number, folder)
+            self.path.unobserve(self._chose_path, "index")
+            with self.path.hold_sync():
+                self.path.index = None
+                self.path.options = [(shown(str(row)), row.path) for row in self.rows[:LISTED]]
+                self.path.index = self._first(chosen) if self.rows else None
+                self.path.disabled = not self.rows
+                self.path.rows = min(_ROWS, max(3, len(self.walk.touches(number))))
+            self.path.observe(self._chose_path, "index")
+            self._offer()
+            self._chose_path()
+
+    def _offer(self) -> None:
+        """Afterwards there are the controls that are of use, and it is said what is listed."""
+        count, text = len(self.walk.touches(self.layer.value)), self.find.value.strip()
         self.where.value = f'<div class="imgkit" role="status">{safe(self._where())}</div>'
         _show(self.find, on=count > _ROWS or bool(text))
         for button in (self.open, self.back):
             _show(button, on=count > LISTED and not text)
         self.back.disabled = not self.folders
-        self._chose_path()
 
     def _first(self, chosen: str) -> int:
         """The line of that path, or else of the first folder or file, or else the first."""
@@ -143,18 +151,9 @@ class LayerExplorer:
         return found[0] if found else 0
 
     def _chose_path(self, *_: object) -> None:
-        row = self.chosen
-        self.open.disabled = not isinstance(row, Folder)
-        if row is None:
-            said = "No path has this in it." if self.find.value else "This layer touches no path."
-            self.file.value = f'<div class="imgkit">{said}</div>'
-            return
-        head, story = caption(f"/{row.path}"), "; ".join(self._story(row))
-        content = ""
-        if isinstance(row, Touch):
-            text = self.walk.content(self.layer.value, row.path)
-            content = f'<pre tabindex="0">{safe(text)}</pre>'
-        self.file.value = f'<div class="imgkit">{head}{safe(story)}{content}</div>'
+        with self._one_at_a_time:
+            self.open.disabled = not isinstance(self.chosen, Folder)
+            self.file.value = f'<div class="imgkit">{self._page(self.chosen)}</div>'
 
     # -- what is said of it ---------------------------------------------------------------------
 
@@ -172,6 +171,16 @@ class LayerExplorer:
             said = f"{count:,} paths, by folder. Open one, or find a part of a path."
         more = f" The first {LISTED} are listed." if len(self.rows) > LISTED else ""
         return said + more
+
+    def _page(self, row: Touch | Folder | None) -> str:
+        """The path, what became of it, and what the layer has there."""
+        if row is None:
+            return "No path has this in it." if self.find.value else "This layer touches no path."
+        head = caption(f"/{row.path}") + safe("; ".join(self._story(row)))
+        if isinstance(row, Folder):
+            return head
+        text = self.walk.content(self.layer.value, row.path)
+        return f'{head}<pre tabindex="0">{safe(text)}</pre>'
 
     def _story(self, row: Touch | Folder) -> list[str]:
         if isinstance(row, Folder):
