@@ -39,6 +39,13 @@ _FACES: Final = {
 _PANEL: Final = (
     '<rect x="0.5" y="0.5" width="{:.0f}" height="{:.0f}" rx="10" fill="#ffffff" stroke="#c8ccd0"/>'
 )
+_LOOK: Final = """<style>
+.imgkit-figure figcaption { overflow-wrap: anywhere; }
+.imgkit-figure :is(td, th) { text-align: left !important; }
+.imgkit-figure .long { min-width: 8em; overflow-wrap: anywhere; }
+</style>"""
+_LONG: Final = 40
+"""Characters of a word that may be broken anywhere: a digest, say."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,7 +77,8 @@ class Figure:
             data = base64.b64encode(svg.encode()).decode()
             picture = f'<img alt="{_safe(self.alt)}" src="data:image/svg+xml;base64,{data}">'
         caption = f"<figcaption>{_safe(self.caption)}{self._links()}</figcaption>"
-        return f'<figure style="margin: 0">{picture}{caption}{self._table(svg is None)}</figure>'
+        body = picture + caption + self._table(svg is None)
+        return f'{_LOOK}<figure class="imgkit-figure" style="margin: 0">{body}</figure>'
 
     def _links(self) -> str:
         if not self.links:
@@ -150,8 +158,9 @@ def _safe(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    safe = _safe(text)
-    return f"<td><code>{safe}</code></td>" if _is_code(text) else f"<td>{safe}</td>"
+    safe = f"<code>{_safe(text)}</code>" if _is_code(text) else _safe(text)
+    long = any(len(word) > _LONG for word in shown(text).split())
+    return f'<td class="long">{safe}</td>' if long else f"<td>{safe}</td>"
 
 
 def _is_code(text: str) -> bool:

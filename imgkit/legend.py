@@ -127,6 +127,14 @@ def faint(text: str) -> str:
     return f'<FONT COLOR="{FAINT}" POINT-SIZE="13">{plain(text)}</FONT>'
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """The text in lines of at most that many characters."""
-    return textwrap.wrap(text, width, break_on_hyphens=False)
+def wrapped(text: str, width: int, most: int | None = None) -> list[str]:
+    """The text in lines of at most that many characters, and at most so many lines."""
+    return textwrap.wrap(
+        shown(text), width, break_on_hyphens=False, max_lines=most, placeholder="…"
+    )
+
+
+def brief(text: str, most: int) -> str:
+    """The text as it can be shown, in at most that many characters; `…` says that it was cut."""
+    whole = shown(text)
+    return whole if len(whole) <= most else f"{whole[: most - 1]}…"

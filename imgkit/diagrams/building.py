@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from imgkit.conversation import short
 from imgkit.figure import Figure
 from imgkit.image import Image
-from imgkit.legend import Drawing, bold, faint, mono, place
+from imgkit.legend import Drawing, bold, brief, faint, mono, place
 from imgkit.rebuild import BASE, LAYER, Row, Run
 from imgkit.server import Exchange
 from imgkit.units import size
@@ -29,7 +29,7 @@ def build_cache(runs: Sequence[Run]) -> Figure:
     last = runs[-1].rows
     for number, row in enumerate(last):
         where = place(0, _STEP * number)
-        drawing.text(f"text {number}", mono(_cut(row.text), 12), text_width=262, **where)
+        drawing.text(f"text {number}", mono(brief(row.text, _TEXT), 12), text_width=262, **where)
     for column, run in enumerate(runs):
         x = 232.0 + 172 * column
         drawing.text(f"run {column}", bold(f"build {column + 1}"), text_width=60, **place(x, -46))
@@ -63,10 +63,6 @@ def _told(run: Run) -> str:
     parts = [("from the cache", cached), ("carried out", anew)]
     told = (f"{words}: step{'s' * (len(n) > 1)} {', '.join(n)}" for words, n in parts if n)
     return "; ".join(told) or "no steps"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +110,16 @@ def build_share_run(image: Image, log: Iterable[Exchange]) -> Figure:
         "here", "repository", bold("build"), faint("local repository"), **place(0, 0, 180, 56)
     )
     drawing.thing(
-        "registry", "registry", bold("share"), faint(image.name.registry), **place(295, 0, 210, 72)
+        "registry",
+        "registry",
+        bold("share"),
+        faint(brief(image.name.registry, 28)),
+        **place(295, 0, 210, 72),
     )
     drawing.thing(
         "there", "repository", bold("run"), faint("another machine"), **place(580, 0, 180, 56)
     )
-    drawing.thing("name", "name", mono(name, 12), **place(295, 90, 240, 34))
+    drawing.thing("name", "name", mono(brief(name, 30), 12), **place(295, 90, 240, 34))
     drawing.arrow("name:n", "registry:s", style="dashed")
     drawing.thing("box", "container", bold("container"), **place(580, 90, 150, 40))
     drawing.arrow("there", "box")

@@ -8,7 +8,7 @@ from typing import Final
 from imgkit.container import Container
 from imgkit.conversation import short
 from imgkit.figure import Figure
-from imgkit.legend import Drawing, bold, faint, mono, place
+from imgkit.legend import Drawing, bold, brief, faint, mono, place
 from imgkit.units import counted, size
 
 _ROW: Final = 38
@@ -29,7 +29,11 @@ def containers(started: Sequence[Container]) -> Figure:
         written = [path for _, path in box.diff()]
         name = box.record.name
         drawing.thing(
-            name, "container", bold(name), faint(box.record.state), **place(x, 0, 150, 54)
+            name,
+            "container",
+            bold(brief(name, 18)),
+            faint(box.record.state),
+            **place(x, 0, 150, 54),
         )
         lines = [bold("upper layer"), faint(_told(written))]
         drawing.thing(f"{name} upper", "upper layer", *lines, **place(x, 86, 230, 50))
@@ -60,4 +64,5 @@ def containers(started: Sequence[Container]) -> Figure:
 def _told(written: Sequence[str]) -> str:
     if not written:
         return "nothing written"
-    return written[-1] if len(written) == 1 else f"{written[-1]} + {len(written) - 1}"
+    more = f" + {len(written) - 1}" * (len(written) > 1)
+    return brief(written[-1], 28 - len(more)) + more

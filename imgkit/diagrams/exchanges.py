@@ -9,7 +9,7 @@ from imgkit.client import Exchange
 from imgkit.conversation import Step, steps
 from imgkit.figure import Figure
 from imgkit.image import Copied
-from imgkit.legend import LEGEND, Drawing, bold, faint, mono, place
+from imgkit.legend import LEGEND, Drawing, bold, brief, faint, mono, place
 
 _PARTIES: Final = {"repository": 0, "client": 212, "registry": 516, "token service": 660}
 """Who takes part in a pull, and how many pixels to the right their line is drawn."""
@@ -43,8 +43,8 @@ def _exchange(drawing: Drawing, number: int, step: Step, y: int) -> None:
     """One step: a numbered arrow there, and a dashed one back."""
     here, there = _PARTIES["client"], _PARTIES[step.to]
     leftmost = min(here, there) + 16
-    asks = mono(step.asks, 12) if step.requests else faint(step.asks)
     width = abs(there - here) - 32
+    asks = mono(brief(step.asks, width // 7), 12) if step.requests else faint(step.asks)
     drawing.text(f"asks {number}", asks, text_width=width, **place(leftmost + width / 2, y - 10))
     drawing.text(
         f"says {number}",

@@ -8,7 +8,7 @@ from typing import Final
 from imgkit.address import ABSENT, ASSUMED, Address
 from imgkit.conversation import short
 from imgkit.figure import Figure
-from imgkit.legend import Drawing, bold, faint, mono, place, wrapped
+from imgkit.legend import Drawing, bold, brief, faint, mono, place, wrapped
 from imgkit.manifest import INDEX_TYPES, Descriptor
 from imgkit.units import counted
 
@@ -19,6 +19,8 @@ _KINDS: Final = {
     "tag": "name",
     "digest": "manifest",
 }
+_MOST: Final = 40
+"""Characters of a part, or of a tag, for which there is room."""
 _STEP: Final = 46
 """Pixels from one tag to the next."""
 
@@ -30,9 +32,10 @@ def name_parts(text: str) -> Figure:
     parts = [part for part in address.parts if part.state != ABSENT]
     x = 0.0
     for part in parts:
-        width = max(112, 30 + 8 * len(part.value))
+        value = brief(part.value, _MOST)
+        width = max(112, 30 + 8 * len(value))
         kind, middle = _KINDS[part.role], x + width / 2
-        drawing.thing(part.role, kind, mono(part.value), **place(middle, 34, width, 46))
+        drawing.thing(part.role, kind, mono(value), **place(middle, 34, width, 46))
         lines = [part.state, *wrapped(part.says, 18), "", ""][:4]  # notes begin at one height
         note = [bold(part.role), *(faint(line or " ") for line in lines)]
         drawing.text(f"{part.role}: note", *note, text_width=int(width), **place(middle, 100))
@@ -53,8 +56,9 @@ def tags(repository: str, targets: Mapping[str, Descriptor]) -> Figure:
     ordered = sorted(targets, key=lambda tag: images.index(targets[tag]))
     drawing.thing("repository", "repository", *_lines(repository), **_row(0, len(ordered), 0, 180))
     for row, tag in enumerate(ordered):
-        width = max(90, 34 + 8 * len(tag))
-        drawing.thing(f"tag {tag}", "name", mono(tag), **place(220, _STEP * row, width, 32))
+        shown = brief(tag, _MOST)
+        width = max(90, 34 + 8 * len(shown))
+        drawing.thing(f"tag {tag}", "name", mono(shown), **place(220, _STEP * row, width, 32))
         drawing.arrow("repository:e", f"tag {tag}:w", arrowhead="none")
     for number, image in enumerate(images):
         names = [tag for tag in ordered if targets[tag] == image]
@@ -83,4 +87,5 @@ def _row(first: int, count: int, x: float, width: float) -> dict[str, str]:
 
 def _lines(repository: str) -> list[str]:
     folder, slash, last = repository.rpartition("/")
-    return [mono(folder + slash, 12), mono(last, 12)] if folder else [mono(last)]
+    lines = [folder + slash, last] if folder else [last]
+    return [mono(brief(line, 22), 12 if folder else 13) for line in lines]

@@ -7,7 +7,7 @@ from typing import Final
 from imgkit.conversation import short
 from imgkit.figure import Figure
 from imgkit.image import Image, read_document
-from imgkit.legend import Drawing, bold, faint, mono, place
+from imgkit.legend import Drawing, bold, brief, faint, mono, place
 from imgkit.manifest import Descriptor, Index, Manifest
 from imgkit.units import counted, size
 
@@ -42,7 +42,7 @@ def image_parts(image: Image) -> Figure:
 def _tag(drawing: Drawing, name: str, x: float, y: float) -> None:
     """A name on its tag; a long one in two lines."""
     folder, slash, last = name.rpartition("/") if len(name) > 26 else ("", "", name)
-    lines = [folder + slash, last] if folder else [last]
+    lines = [brief(line, 40) for line in (folder + slash, last) if line]
     where = place(x, y, 40 + 7.4 * max(map(len, lines)), 14 + 16 * len(lines))
     drawing.thing("name", "name", *(mono(line, 12) for line in lines), **where)
 
@@ -78,9 +78,9 @@ def _platforms(image: Image) -> list[str]:
     assert isinstance(found, Index)
     attestations = sum(entry.is_attestation for entry in found.manifests)
     lines = [
-        bold(f"{str(entry.platform)[:_MOST]} (chosen)")
+        bold(f"{brief(str(entry.platform), _MOST)} (chosen)")
         if entry.digest == image.digest
-        else faint(str(entry.platform)[:_MOST])
+        else faint(brief(str(entry.platform), _MOST))
         for entry in found.manifests
         if not entry.is_attestation
     ]

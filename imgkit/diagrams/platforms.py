@@ -7,13 +7,13 @@ from typing import Final
 from imgkit.conversation import short
 from imgkit.digest import Digest
 from imgkit.figure import Figure
-from imgkit.legend import Drawing, bold, faint, mono, place
+from imgkit.legend import Drawing, bold, brief, faint, mono, place
 from imgkit.manifest import Descriptor
 from imgkit.selection import CHOSEN, NO_IMAGE, Candidate, Selection, harmless
 from imgkit.units import counted, size
 
 _STEP = 40.0
-_MOST: Final = 30
+_MOST: Final = 21
 """Characters of a platform for which there is room."""
 
 
@@ -66,8 +66,8 @@ def _manifest(drawing: Drawing, candidate: Candidate, y: float) -> None:
     look = {} if candidate.state == CHOSEN else _PALE
     found = candidate.descriptor.platform
     version = harmless((found.os_version if found else None) or "")
-    lines = [bold(harmless(str(found))[:_MOST]), mono(short(candidate.descriptor.digest), 12)]
-    lines += [faint(version[:_MOST])] * bool(version)
+    lines = [bold(brief(harmless(str(found)), _MOST)), mono(short(candidate.descriptor.digest), 12)]
+    lines += [faint(brief(version, _MOST))] * bool(version)
     height = 48 + 16 * bool(version)
     drawing.thing(node, "manifest", *lines, **place(345, y, 176, height) | look)
     drawing.arrow("index:e", f"{node}:w")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from imgkit.figure import Figure
-from imgkit.legend import Drawing, bold, faint, mono, place
+from imgkit.legend import Drawing, bold, brief, faint, mono, place
 from imgkit.reference import Reference
 
 _STEP: Final = 44
@@ -31,7 +31,8 @@ def registries(names: Sequence[str], shown: Collection[str] = ()) -> Figure:
             y += _STEP
         y += _STEP / 2
     told = ". ".join(
-        f"{registry} holds {_listed(f'{path} ({_listed(tags)})' for path, tags in held.items())}"
+        f"{registry} holds "
+        + ", ".join(f"{path} ({', '.join(tags)})" for path, tags in held.items())
         for registry, held in tree.items()
     )
     table = [
@@ -56,20 +57,19 @@ def _repository(
 ) -> None:
     """One repository beside its registry, and its tags beside it."""
     repository = f"{registry}/{path}"
-    drawing.thing(repository, "repository", mono(path, 12), **place(230, y, 190, 32))
+    drawing.thing(repository, "repository", mono(brief(path, 24), 12), **place(230, y, 190, 32))
     drawing.graph.edge(f"{registry}:e", f"{repository}:w", arrowhead="none")
     x = 360.0
     for tag in tags:
-        width = max(64, 30 + 8 * len(tag))
+        width = max(64, 30 + 8 * min(len(tag), 24))
         drawing.thing(
-            f"{repository}:{tag}", "name", mono(tag, 12), **place(x + width / 2, y, width, 30)
+            f"{repository}:{tag}",
+            "name",
+            mono(brief(tag, 24), 12),
+            **place(x + width / 2, y, width, 30),
         )
         x += width + 10
     if more > 0:
         drawing.text(
             f"{repository} more", faint(f"+ {more} more"), text_width=70, **place(x + 35, y)
         )
-
-
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(words)

@@ -23,7 +23,7 @@ def sharing(now: Sharing) -> Figure:
     width = min(140.0, 490 / max(1, len(now.holders)))
     shared = [layer for layer in now.layers if len(layer.holders) > 1]
     for column, holder in enumerate(now.holders):
-        lines = [bold(line) for line in wrapped(_brief(holder.label).replace("/", "/ "), 14)]
+        lines = [bold(line) for line in wrapped(_brief(holder.label).replace("/", "/ "), 14, 3)]
         where = place(_middle(column, width), 0, width - 6, 48)
         small = {"fontsize": "12"} if width < 110 else {}
         drawing.thing(f"image {column}", "manifest", *lines, **where, **small)
@@ -56,7 +56,7 @@ def removals(plans: Sequence[Outcome]) -> Figure:
     for row, plan in enumerate(plans):
         asked, found = " ".join(step.asked for step in plan.steps), _layers(plan)
         says = _said(plan)
-        lines = [mono(line) for line in wrapped(f"rmi {asked}", 24)]
+        lines = [mono(line) for line in wrapped(f"rmi {asked}", 24, 3)]
         drawing.text(f"line {row}", *lines, text_width=_LEFT, **place(0, row * _ROW))
         for number, layer in enumerate(found):
             goes = layer in plan.gone

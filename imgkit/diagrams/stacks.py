@@ -7,7 +7,7 @@ from typing import Final
 
 from imgkit.container import Container
 from imgkit.figure import Figure
-from imgkit.legend import FAINT, Drawing, bold, faint, mono, place
+from imgkit.legend import FAINT, Drawing, bold, brief, faint, mono, place
 from imgkit.mount import Mount
 from imgkit.printable import shown
 from imgkit.stepper import UPPER, Stepper
@@ -30,7 +30,7 @@ def lookup(on: Stepper | Container | Mount, path: str) -> Figure:
     drawing = Drawing.grid()
     merged = [bold("merged"), faint("what a program sees as /")]
     drawing.thing("merged", "container", *merged, **place(250, 0, 250, 48))
-    drawing.text("path", mono(shown(path)[:44]), text_width=346, **place(606, 0))
+    drawing.text("path", mono(brief(path, 44)), text_width=346, **place(606, 0))
     work = [bold("work"), faint("workdir, for the"), faint("kernel alone")]
     drawing.text("work", *work, text_width=108, **place(54, _TOP))
     for number, name in enumerate(names):
@@ -64,7 +64,7 @@ def _answers(stepper: Stepper, path: str) -> dict[str, tuple[str, bool]]:
             said[name] = (found if ask.goes_on else f"{found}: the search ends here"), True
         elif found != "directory":
             there = f"no {ask.path}" if found == "nothing" else f"{ask.path} is a {found}"
-            said[name] = shown(there)[:48], False
+            said[name] = brief(there, 48), False
     return said
 
 

@@ -19,6 +19,7 @@ CSS: Final = f"""<style>
 [data-jp-theme-light="false"] .jupyter-widgets {{ --jp-widgets-dropdown-arrow: {_ARROW}; }}
 .imgkit {{ color: var(--jp-content-font-color1, #1b1f23); line-height: 1.45;
   max-width: 860px; }}
+.widget-html-content:has(> .imgkit) {{ min-width: 0; }}
 .imgkit table {{ border-collapse: collapse; width: 100%; font-size: 13px; }}
 .imgkit th {{ text-align: left; font-weight: 600; padding: 3px 10px 3px 0;
   border-bottom: 1px solid var(--jp-border-color1, #c8ccd0); }}
@@ -52,6 +53,12 @@ CSS: Final = f"""<style>
 .imgkit p.caption {{ margin: 10px 0 2px; font-size: 13px; font-weight: 600; }}
 .imgkit-mono select, .imgkit-mono textarea {{ font-size: 12px; white-space: pre;
   font-family: var(--jp-code-font-family, monospace); }}
+@media (max-width: 1150px) {{
+  .widget-vbox:has(.imgkit) .jupyter-widgets {{ max-width: calc(100% - 4px) !important; }}
+  .widget-vbox:has(.imgkit) .widget-hbox {{ flex-wrap: wrap; }}
+  .imgkit :is(td, th, td code) {{ white-space: normal !important;
+    overflow-wrap: anywhere !important; }}
+}}
 </style>"""
 
 

@@ -22,6 +22,9 @@ LOOK: Final = """<style>
   overflow: auto; }
 .imgkit-terminal .screen pre { max-height: none; overflow: visible; white-space: pre-wrap;
   overflow-wrap: anywhere; }
+.imgkit-terminal .widget-html:has(.prompt) { max-width: 60%; }
+.imgkit-terminal .prompt { display: block; overflow: hidden; text-overflow: ellipsis; }
+.imgkit-terminal .widget-html-content { min-width: 0; }
 .imgkit-terminal .asked { font-weight: 600; }
 .imgkit-terminal textarea { border: none; border-bottom: 1px solid
   var(--jp-border-color1, #c8ccd0); resize: none; overflow: hidden; height: 21px !important;
