@@ -21,8 +21,9 @@ from imgkit.lab import Lab
 from imgkit.server import Registry, caller, transport
 from imgkit.store import Store
 
-ANN: Final = 64001
-BOB: Final = 64002
+ANN: Final = 100_000 + 2 * os.getpid()
+BOB: Final = ANN + 1
+"""Numbers of users that nobody has, and no other run of the tests."""
 
 SHARED: Final = ("tmp", "var/tmp", "dev/shm", "run", "run/lock")
 """Directories that more than one user may write to."""
