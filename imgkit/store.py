@@ -49,14 +49,23 @@ class Store(Layout):
         Somebody else may have removed it since it was put; from now on the name holds it.
         """
         with self.locked():
-            for blob in self._parts(manifest, index):
-                if not self.has(blob):
-                    raise Gone(
-                        f"{reference.familiar} would be incomplete: {blob.digest} is missing from "
-                        f"{self.home}. Pull the image again.",
-                        name=blob.digest,
-                    )
+            self._refuse_incomplete(reference.familiar, manifest, index)
             super().name(reference, manifest, index)
+
+    def keep(self, manifest: Descriptor) -> None:
+        """As `Layout.keep`; raises `Gone` as `name` does."""
+        with self.locked():
+            self._refuse_incomplete(f"the image {manifest.digest}", manifest, None)
+            super().keep(manifest)
+
+    def _refuse_incomplete(self, what: str, manifest: Descriptor, index: Descriptor | None) -> None:
+        for blob in self._parts(manifest, index):
+            if not self.has(blob):
+                raise Gone(
+                    f"{what} would be incomplete: {blob.digest} is missing from {self.home}. "
+                    "Make or pull the image again.",
+                    name=blob.digest,
+                )
 
     def _parts(self, manifest: Descriptor, index: Descriptor | None) -> Iterator[Descriptor]:
         """What must be there under a name: documents, config and layers."""

@@ -16,6 +16,7 @@ from imgkit.digest import Digest
 from imgkit.errors import DigestMismatch, NotFound, SizeMismatch, StoreError
 from imgkit.image import Image, verify
 from imgkit.manifest import OCI_LAYER, Descriptor
+from imgkit.place import Gone
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import Store
@@ -282,3 +283,12 @@ def test_a_name_for_what_was_dangling(tmp_path: Path) -> None:
     store.name(Reference.parse("second:1"), image.descriptor, None)
     store.keep(image.descriptor)
     assert [record.name for record in store.records()] == ["docker.io/library/second:1"]
+
+
+def test_no_row_is_kept_of_half_an_image(store: Store) -> None:
+    """An image without a name that lost a layer meanwhile gets no row."""
+    manifest = add_image(store, None)
+    store.path(Image(store, manifest).manifest.layers[0].digest).unlink()
+    with pytest.raises(Gone, match="would be incomplete"):
+        store.keep(manifest)
+    assert store.records() == []
