@@ -126,7 +126,7 @@ class Layout:
             if Index.make(index.manifests, rest).digest == text:
                 same = Index.make(index.manifests, index.annotations).raw == index.raw
                 return same and key == SEAL
-        return SEAL not in index.annotations
+        return SEAL.encode() not in index.raw  # not even where "annotations" is another word now
 
     # -- files ------------------------------------------------------------------------------
 
