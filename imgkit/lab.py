@@ -80,9 +80,7 @@ class Lab:
         self.exchanges: list[Exchange] = []
         self.http = requests.Session()
         transport.mount(self.http, self.registry)
-        self.client = Client(
-            session=self.http, mirror=EMBEDDED, on_exchange=self.exchanges.append
-        )
+        self.client = Client(session=self.http, mirror=EMBEDDED, on_exchange=self.exchanges.append)
         self.platform = Platform.parse(platform)
         self.rng = random.Random(1)  # noqa: S311  IDs that are the same for everybody, no secrets
         self.view = view
@@ -123,20 +121,19 @@ class Lab:
     def pull_live(self, name: str) -> Pulled | Text:
         """The same from the real registry, into a repository beside; or why that cannot be.
 
-        A cache that IMGKIT_MIRROR names is asked in the place of Docker Hub, and of no other
-        registry: it would look for the same path there, and could find another image.
+        A cache that IMGKIT_MIRROR names is asked in the place of Docker Hub.
         """
         reference = Reference.parse(name)
-        mirror = os.environ.get("IMGKIT_MIRROR") if reference.registry == DOCKER_HUB else None
+        cache = os.environ.get("IMGKIT_MIRROR") if reference.registry == DOCKER_HUB else None
         client = Client(
             credentials=Credentials.of_user(),
-            mirror=mirror or None,
+            cache=cache or None,
             on_exchange=self.exchanges.append,
         )
         try:
             return self._pull(client, self.home.with_name("live"), name, None)
         except Unreachable:
-            host = urlsplit(mirror).netloc if mirror else reference.registry_host
+            host = urlsplit(cache).netloc if cache else reference.registry_host
             return Text(
                 f"{host} cannot be reached from here, so nothing was pulled live. "
                 "With a network, run this cell again."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from images import AMD64, add_image, add_index
 from recorder import hurried
 
 from benchmarks.registry import registry
-from imgkit import samples
+from imgkit import commands, samples
 from imgkit.client import Client, Exchange
 from imgkit.image import copy, verify
 from imgkit.lab import Lab, Pulled, Text
@@ -150,6 +151,22 @@ def test_a_lesson_asks_other_registries_themselves(
     assert isinstance(said, Text)
     assert said.startswith("ghcr.io cannot be reached from here")
     assert [e.url for e in lab.exchanges[asked:] if cache.host in e.url] == []
+
+
+def test_a_cache_stands_for_docker_hub_alone(tmp_path: Path) -> None:
+    """`--mirror` is asked for `team/app`, not for `ghcr.io/team/app`, which is another image."""
+    store = Store(tmp_path / "cache")
+    add_image(store, "team/app")
+    said: list[str] = []
+    with transport.serve(Registry([store], auth=False)) as cache:
+        bench = commands.Bench.of_user(said.append, said.append)
+        words = ["--home", os.fspath(tmp_path / "home"), "--mirror", cache.url, "pull"]
+        assert commands.run(bench, [*words, "team/app"]) == 0
+        assert commands.run(bench, [*words, "ghcr.io/team/app"]) == 1
+    assert "ghcr.io" in said[-1]
+    names = [str(record.name) for record in Store(tmp_path / "home").records()]
+    assert names
+    assert [name for name in names if not name.startswith("docker.io/team/app")] == []
 
 
 def test_from_registry_to_registry(bench: Bench) -> None:

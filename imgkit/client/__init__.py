@@ -38,7 +38,7 @@ from imgkit.manifest import (
     Index,
     parse,
 )
-from imgkit.reference import Reference
+from imgkit.reference import DOCKER_HUB, Reference
 
 __all__ = ["Client", "Exchange", "Repository", "asks_itself"]
 
@@ -50,8 +50,10 @@ class Client(Wire):
     """Talks to registries: one connection pool for all of them.
 
     `mirror` is the address of a registry that answers for all others (the embedded one, say); it
-    is told which one was meant (`?ns=docker.io`). Registries named with a port, or `localhost`,
-    are always asked themselves. Blobs are sent at once, or in pieces of `piece` bytes. Registries
+    is told which one was meant (`?ns=docker.io`). A `cache` answers for Docker Hub alone, as the
+    `registry-mirrors` of Docker do: it would look for the same path of another registry there, and
+    could find another image. Registries named with a port, or `localhost`, are always asked
+    themselves. Blobs are sent at once, or in pieces of `piece` bytes. Registries
     are asked over https, but for those named in `plain`, and those on this machine that cannot.
     """
 
@@ -62,6 +64,7 @@ class Client(Wire):
         plain: Collection[str] = (),
         session: requests.Session | None = None,
         mirror: str | None = None,
+        cache: str | None = None,
         credentials: Credentials | None = None,
         patience: Patience | None = None,
         on_exchange: Callable[[Exchange], None] | None = None,
@@ -71,6 +74,7 @@ class Client(Wire):
         self.piece = piece
         self.plain = frozenset(plain)
         self.mirror = mirror
+        self.cache = cache
         self.credentials = credentials or Credentials()
         self._tls: dict[str, bool] = {}
 
@@ -102,7 +106,8 @@ class Repository(Endpoint):
 
     def __init__(self, client: Client, reference: Reference) -> None:
         domain, path = reference.registry, reference.path
-        mirror = None if asks_itself(domain) else client.mirror
+        mirror = client.mirror or (client.cache if domain == DOCKER_HUB else None)
+        mirror = None if asks_itself(domain) else mirror
         base = client.address(reference) if mirror is None else mirror.rstrip("/")
 
         def login() -> Login | None:  # which is no business of a mirror

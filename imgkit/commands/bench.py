@@ -106,7 +106,7 @@ class Bench:
     live: bool = False
     """Whether `client` asks real registries, not the embedded one."""
     mirror: str = ""
-    """The address of the registry that is asked in the place of the real ones, if one is."""
+    """The address of a pull-through cache that is asked in the place of Docker Hub, if one is."""
 
     @classmethod
     def of_user(cls, say: Callable[[str], None], warn: Callable[[str], None]) -> Self:
@@ -130,13 +130,13 @@ class Bench:
     def go_live(self) -> None:
         """Afterwards real registries are asked, with the logins of whoever runs this.
 
-        In their place, a mirror is, without a login; it is told which one was meant (`ns=`).
+        In the place of Docker Hub, a cache is, without a login, if there is one.
         """
         from imgkit.client import Client  # noqa: PLC0415  see above
         from imgkit.client.credentials import Credentials  # noqa: PLC0415
 
-        self.live, mirror = True, self.mirror or None
-        self.client = lambda: Client(mirror=mirror, credentials=Credentials.of_user())
+        self.live, cache = True, self.mirror or None
+        self.client = lambda: Client(cache=cache, credentials=Credentials.of_user())
 
     @contextmanager
     def remote(

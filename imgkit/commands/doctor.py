@@ -175,8 +175,7 @@ def _disk(home: Path) -> Finding:
 
 
 def _client(bench: Bench) -> Client:
-    mirror = bench.mirror or None
-    return Client(mirror=mirror, credentials=Credentials.of_user(), patience=HURRY)
+    return Client(cache=bench.mirror or None, credentials=Credentials.of_user(), patience=HURRY)
 
 
 def hub(client: Client, image: str = HUB) -> Finding:

@@ -79,7 +79,7 @@ class Verb:
 COMMON: Final = (
     Flag("home", "The local repository (or IMGKIT_HOME)", value="directory"),
     Flag("live", "Ask real registries (or IMGKIT_LIVE=1)"),
-    Flag("mirror", "Ask this one in their place (or IMGKIT_MIRROR)", value="address"),
+    Flag("mirror", "A cache to ask in Docker Hub's place (or IMGKIT_MIRROR)", value="address"),
     Flag("view", "Which Docker to be: classic or containerd (or IMGKIT_VIEW)", value="string"),
     Flag("help", "Print usage", short="h"),
 )
