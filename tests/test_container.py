@@ -18,7 +18,7 @@ from trees import listing
 
 from imgkit import samples
 from imgkit.container import Container
-from imgkit.container.containers import ADJECTIVES, NOUNS, Containers, in_use
+from imgkit.container.containers import ADJECTIVES, NOUNS, Containers
 from imgkit.container.record import CREATED, EXITED, REMOVED, RUNNING
 from imgkit.errors import CannotRun, ContainerError, ExecFailed, ImgkitError, StoreError
 from imgkit.image import Image, copy, verify
@@ -84,7 +84,7 @@ def test_runs_to_its_end(shelf: Containers, alpine: Image) -> None:
     done = container.start()
     assert done is not None
     assert (done.out, container.state, container.record.code) == ("hello\n", EXITED, 3)
-    assert container.record.log == "hello\n"
+    assert container.record.printed == [(1, "hello\n")]
 
 
 def test_states(shelf: Containers, alpine: Image) -> None:
@@ -125,8 +125,9 @@ def test_keeps_running(
     assert container.start() is None
     assert container.state == RUNNING
     assert note in container.record.note
-    assert container.record.note in container.record.log
-    assert bool(note) == bool(container.record.log)
+    log = "".join(text for _, text in container.record.printed)
+    assert container.record.note in log
+    assert bool(note) == bool(log)
     container.stop()
     assert container.record.code == (0 if note else 137)
 
@@ -310,11 +311,11 @@ def test_in_use(shelf: Containers, alpine: Image, pull: Callable[[str], Image]) 
     """An image is in use while a container of it is there, running or not."""
     other = pull("busybox")
     container = shelf.create(alpine, name="user")
-    assert [r.name for r in in_use(shelf.store, alpine.id)] == ["user"]
-    assert [r.name for r in in_use(shelf.store, alpine.digest)] == ["user"]
-    assert in_use(shelf.store, other.id) == []
+    assert [r.name for r in shelf.using(alpine.id)] == ["user"]
+    assert [r.name for r in shelf.using(alpine.digest)] == ["user"]
+    assert shelf.using(other.id) == []
     container.remove()
-    assert in_use(shelf.store, alpine.id) == []
+    assert shelf.using(alpine.id) == []
 
 
 def test_names_and_ids(shelf: Containers, alpine: Image, tmp_path: Path) -> None:

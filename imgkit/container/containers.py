@@ -228,11 +228,6 @@ class Containers:
         return name
 
 
-def in_use(store: Store, digest: Digest) -> list[ContainerRecord]:
-    """The containers that keep an image (its manifest or config digest) from being removed."""
-    return Containers(store).using(digest)
-
-
 def _refuse_unfit(record: ContainerRecord) -> None:
     """Raise `ContainerError` where there is nothing to run, or no place to run it in."""
     if not record.command:

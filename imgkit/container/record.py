@@ -54,11 +54,6 @@ class ContainerRecord:
     """Whether it goes when its program ends (`--rm`)."""
 
     @property
-    def log(self) -> str:
-        """What it printed, as one text."""
-        return "".join(text for _, text in self.printed)
-
-    @property
     def short(self) -> str:
         """The ID as Docker prints it: 12 digits."""
         return self.id[:12]

@@ -21,7 +21,7 @@ V = TypeVar("V", bound="View")
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What `stat` says; `ino` is the same for names of one inode, sizes are in bytes."""
+    """What `stat` says; the size is in bytes."""
 
     kind: Kind
     mode: int
@@ -31,7 +31,6 @@ class Stat:
     mtime_ns: int
     nlink: int
     device: tuple[int, int]
-    ino: int
 
 
 def call(function: Callable[Concatenate[V, P], T]) -> Callable[Concatenate[V, P], T]:
@@ -85,7 +84,6 @@ class View:
             inode.mtime_ns,
             dentry.nlink,
             inode.device,
-            id(inode),
         )
 
     @call

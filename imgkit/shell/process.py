@@ -150,7 +150,7 @@ class Process:
     def stat(self, text: str, *, follow: bool = True) -> Stat:
         path = self._reach(text)
         if path in _DEVICES and not self.mount.exists(path):
-            return Stat(Kind.CHAR, 0o666, 0, 0, 0, 0, 1, (1, 3), 0)
+            return Stat(Kind.CHAR, 0o666, 0, 0, 0, 0, 1, (1, 3))
         return self.mount.stat(path, follow)
 
     def kind(self, text: str, *, follow: bool = True) -> Kind | None:
