@@ -154,7 +154,10 @@ def test_a_lesson_asks_other_registries_themselves(
 
 
 def test_a_cache_stands_for_docker_hub_alone(tmp_path: Path) -> None:
-    """`--mirror` is asked for `team/app`, not for `ghcr.io/team/app`, which is another image."""
+    """`--mirror` is asked for `team/app`, not for `ghcr.io/team/app`, which is another image.
+
+    Nor is anything pushed to it: as with Docker, that goes to Docker Hub itself.
+    """
     store = Store(tmp_path / "cache")
     add_image(store, "team/app")
     said: list[str] = []
@@ -163,7 +166,9 @@ def test_a_cache_stands_for_docker_hub_alone(tmp_path: Path) -> None:
         words = ["--home", os.fspath(tmp_path / "home"), "--mirror", cache.url, "pull"]
         assert commands.run(bench, [*words, "team/app"]) == 0
         assert commands.run(bench, [*words, "ghcr.io/team/app"]) == 1
-    assert "ghcr.io" in said[-1]
+        assert "ghcr.io" in said[-1]
+        assert commands.run(bench, [*words[:-1], "push", "team/app"]) == 1
+        assert "registry-1.docker.io" in said[-1]
     names = [str(record.name) for record in Store(tmp_path / "home").records()]
     assert names
     assert [name for name in names if not name.startswith("docker.io/team/app")] == []

@@ -50,6 +50,9 @@ def _push(bench: Bench, options: Options) -> int:
         if names[0] != written:
             say(f"Using default tag: {names[0].tag}")
     say(f"The push refers to repository [{written.repository}]")
+    if bench.mirror:  # a cache takes nothing: Docker Hub itself is asked, and its login sent
+        bench.mirror = ""
+        bench.go_live()
     if not here:
         raise Refused(f"An image does not exist locally with the tag: {repository_of(written)}")
     for name in names:
