@@ -106,25 +106,7 @@ def build_share_run(image: Image, log: Iterable[Exchange]) -> Figure:
     pull = f"{len(travel.pulled)} blobs fetched"
     drawing = Drawing.grid()
     name = f"{image.name.path}:{image.name.tag}"
-    drawing.thing(
-        "here", "repository", bold("build"), faint("local repository"), **place(0, 0, 180, 56)
-    )
-    drawing.thing(
-        "registry",
-        "registry",
-        bold("share"),
-        faint(brief(image.name.registry, 28)),
-        **place(295, 0, 210, 72),
-    )
-    drawing.thing(
-        "there", "repository", bold("run"), faint("another machine"), **place(580, 0, 180, 56)
-    )
-    drawing.thing("name", "name", mono(brief(name, 30), 12), **place(295, 90, 240, 34))
-    drawing.arrow("name:n", "registry:s", style="dashed")
-    drawing.thing("box", "container", bold("container"), **place(580, 90, 150, 40))
-    drawing.arrow("there", "box")
-    drawing.arrow("here:e", "registry:w")
-    drawing.arrow("registry:e", "there:w")
+    _way(drawing, image.name.registry, name)
     drawing.text("push", bold("push"), *map(faint, told), text_width=110, **place(140, -52))
     drawing.text("pull", bold("pull"), faint(pull), text_width=110, **place(445, -52))
     _stack(drawing, image)
@@ -138,6 +120,23 @@ def build_share_run(image: Image, log: Iterable[Exchange]) -> Figure:
         rows.append((f"layer {number}", str(layer.diff_id), size(layer.unpacked_size)))
     caption = f"{image.name.familiar}: {', '.join(told)}; {pull}. Layers by DiffID."
     return Figure(drawing.dot, alt, caption, ("part", "digest", "size, not compressed"), rows)
+
+
+def _way(drawing: Drawing, registry: str, name: str) -> None:
+    """The three places where an image is, one after the other, and its name and its container."""
+    places = (
+        ("here", "repository", "build", "local repository", place(0, 0, 180, 56)),
+        ("registry", "registry", "share", brief(registry, 28), place(295, 0, 210, 72)),
+        ("there", "repository", "run", "another machine", place(580, 0, 180, 56)),
+    )
+    for node, kind, does, what, where in places:
+        drawing.thing(node, kind, bold(does), faint(what), **where)
+    drawing.thing("name", "name", mono(brief(name, 30), 12), **place(295, 90, 240, 34))
+    drawing.arrow("name:n", "registry:s", style="dashed")
+    drawing.thing("box", "container", bold("container"), **place(580, 90, 150, 40))
+    drawing.arrow("there", "box")
+    drawing.arrow("here:e", "registry:w")
+    drawing.arrow("registry:e", "there:w")
 
 
 def _stack(drawing: Drawing, image: Image) -> None:

@@ -25,19 +25,7 @@ def containers(started: Sequence[Container]) -> Figure:
     width = max(250 * len(started) - 20, 300)
     middle = (width - 230) / 2
     for column, box in enumerate(started):
-        x = 250.0 * column
-        written = [path for _, path in box.diff()]
-        name = box.record.name
-        drawing.thing(
-            name,
-            "container",
-            bold(brief(name, 18)),
-            faint(box.record.state),
-            **place(x, 0, 150, 54),
-        )
-        lines = [bold("upper layer"), faint(_told(written))]
-        drawing.thing(f"{name} upper", "upper layer", *lines, **place(x, 86, 230, 50))
-        drawing.arrow(name, f"{name} upper", arrowhead="none")
+        _container(drawing, box, 250.0 * column)
     layers = image.layers
     for row, layer in enumerate(reversed(layers)):
         label = f"{bold(f'layer {len(layers) - row}')}  {mono(short(layer.diff_id), 12)}  "
@@ -59,6 +47,15 @@ def containers(started: Sequence[Container]) -> Figure:
     return Figure(
         drawing.dot, alt, caption, ("container", "state", "changed since the start"), rows
     )
+
+
+def _container(drawing: Drawing, box: Container, x: float) -> None:
+    """A container, and below it the layer that is its own."""
+    name, state = box.record.name, faint(box.record.state)
+    drawing.thing(name, "container", bold(brief(name, 18)), state, **place(x, 0, 150, 54))
+    lines = [bold("upper layer"), faint(_told([path for _, path in box.diff()]))]
+    drawing.thing(f"{name} upper", "upper layer", *lines, **place(x, 86, 230, 50))
+    drawing.arrow(name, f"{name} upper", arrowhead="none")
 
 
 def _told(written: Sequence[str]) -> str:
