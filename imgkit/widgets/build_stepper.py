@@ -133,9 +133,10 @@ class BuildStepper:
         """Build, with all that was typed before the click.
 
         JupyterLab may deliver each field's news in a thread of its own, the last one after the
-        click that ended the typing.
+        click that ended the typing. In the main thread nothing overtakes anything.
         """
-        time.sleep(_LATE)
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(_LATE)
         with self._one_at_a_time:
             work()
             self._draw()
