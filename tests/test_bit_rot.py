@@ -198,3 +198,15 @@ def test_the_verb(bench: Bench) -> None:
     assert str(path) in said[1]
     with pytest.raises(ImgkitError, match="damaged"):
         bench.containers.get("box")
+
+
+def test_no_byte_of_the_names_can_be_another(bench: Bench) -> None:
+    """Every byte of `index.json` counts, in whatever way it is damaged."""
+    path, rng = bench.home / "index.json", random.Random(0)
+    good = path.read_bytes()
+    for at in range(len(good)):
+        path.write_bytes(good[:at] + bytes([good[at] ^ (1 << rng.randrange(8))]) + good[at + 1 :])
+        try:
+            assert not Store(bench.home).sealed, at
+        except StoreError as error:
+            assert "index.json" in str(error)  # noqa: PT017
