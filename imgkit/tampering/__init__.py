@@ -93,7 +93,7 @@ class Tampering:
             return f"refused at the {top.part}: you asked for {asked.short}, but it is {now.short}."
         if failing := next((link for link in self.links if link.fails), None):
             return f"refused at the {failing.part}: {_why(failing)}."
-        if problems := self.errors(by_digest=by_digest):
+        if problems := self.errors(by_digest=False):  # with the same document at the top
             return f"refused: {problems[0].encode('unicode_escape').decode()}"
         if not any(map(self.changed, self.links)):
             return "accepted: it is the image that was published."
