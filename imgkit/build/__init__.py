@@ -24,6 +24,7 @@ from imgkit.build import dockerfile, instruction, stepping, variables
 from imgkit.build.dockerfile import Stage
 from imgkit.build.effects import PATH, PREDEFINED, State
 from imgkit.build.instruction import Instruction
+from imgkit.build.stepping import NOTHING_DONE, Outcome
 from imgkit.build.workshop import Options, Progress, Workshop
 from imgkit.digest import Digest
 from imgkit.draft import Cache, Draft, nanoseconds
@@ -162,33 +163,34 @@ class Builder:
     def _announce(self, one: Instruction) -> None:
         self.shop.say(f"Step {len(self.steps) + 1}/{self.total} : {one.text}")
 
-    def _done(self, one: Instruction, stage: int, progress: Progress | None) -> Step:
-        draft = progress.draft if progress else None
-        step = Step(len(self.steps) + 1, self.total, stage, one, draft.id if draft else None)
-        self.steps.append(step)
-        if draft:
-            self.shop.say(f" ---> {draft.id.short if draft.id else ''}")
-        return step
-
     def _step(self, one: Instruction, progress: Progress) -> Step:
         outcome = stepping.carry_out(self.shop, progress, one)
-        draft = progress.draft
-        assert draft.config
-        assert draft.id
-        self.shop.say(f" ---> {draft.id.short}")
+        return self._done(one, progress.stage.number, progress, outcome)
+
+    def _done(
+        self,
+        one: Instruction,
+        stage: int,
+        progress: Progress | None,
+        outcome: Outcome = NOTHING_DONE,
+    ) -> Step:
+        draft = progress.draft if progress else None
+        made = draft if outcome.made_layer else None
         step = Step(
             len(self.steps) + 1,
             self.total,
-            progress.stage.number,
+            stage,
             one,
-            draft.id,
+            draft.id if draft else None,
             outcome.cached,
-            draft.layers[-1] if outcome.made_layer else None,
-            draft.config.diff_ids[-1] if outcome.made_layer else None,
+            made.layers[-1] if made else None,
+            made.config.diff_ids[-1] if made and made.config else None,
             outcome.told,
             outcome.screen,
         )
         self.steps.append(step)
+        if draft:
+            self.shop.say(f" ---> {draft.id.short if draft.id else ''}")
         return step
 
     def _begin(self, stage: Stage) -> Progress:
@@ -202,16 +204,11 @@ class Builder:
             )
         asked = self._expand(stage.base, stage.base.flags.get("platform"))
         platform = Platform.parse(asked) if asked else self.options.platform
-        progress = Progress(stage, self._base(name, platform), State())
-        state = progress.state
-        state.settings, state.given, state.outer = (
-            progress.draft.settings,
-            self.options.args,
-            self.outer,
-        )
-        state.escape = self.file.escape
+        draft = self._base(name, platform)
+        state = State(draft.settings, self.options.args, self.outer, escape=self.file.escape)
         if "PATH" not in state.env:
             state.settings["Env"] = [*(state.settings.get("Env") or []), PATH]
+        progress = Progress(stage, draft, state)
         earlier = self.shop.stages.get(name.lower())
         progress.trees = list(earlier.trees) if earlier and earlier.trees else None
         self._pull_triggers(progress)

@@ -47,10 +47,13 @@ class Job:
 class Outcome:
     """What became of a step."""
 
-    told: str
-    cached: bool
-    made_layer: bool
+    told: str = ""
+    cached: bool = False
+    made_layer: bool = False
     screen: str = ""
+
+
+NOTHING_DONE: Final = Outcome()
 
 
 def carry_out(shop: Workshop, progress: Progress, step: Instruction) -> Outcome:
