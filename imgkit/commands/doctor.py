@@ -36,6 +36,7 @@ FASTER: Final = {
     "backports.zstd": "zstd layers cannot be read",
 }
 NOTEBOOKS: Final = ("jupyterlab", "ipywidgets", "graphviz", "graphviz-pure")
+EXTRA: Final = "python -m pip install 'container-imgkit[notebooks]'"
 ROOM: Final = 1 << 30
 """Bytes of free disk below which something is said."""
 HUB: Final = "ratelimitpreview/test"
@@ -70,9 +71,13 @@ def _doctor(bench: Bench, options: Options) -> int:
 def _findings(bench: Bench) -> Iterator[Finding]:
     yield _python()
     yield Finding("imgkit", OK, f"{imgkit.__version__}, in {Path(imgkit.__file__).parent}")
-    yield from map(_needed, NEEDED)
-    yield from _faster()
-    yield from map(_notebook, NOTEBOOKS)
+    for name in NEEDED:
+        yield _package(name, BROKEN, f": python -m pip install {name}")
+    for name, without in FASTER.items():
+        if name != "backports.zstd" or sys.version_info < (3, 14):
+            yield _package(name, NOTE, f", so {without}: python -m pip install {name}")
+    for name in NOTEBOOKS:
+        yield _package(name, NOTE, f"; the notebooks need it: {EXTRA}")
     yield _renderer()
     yield _mounts()
     yield repository(bench.home)
@@ -91,37 +96,12 @@ def _python() -> Finding:
     return Finding("Python", OK, said)
 
 
-def _version(package: str) -> str | None:
+def _package(name: str, state: str, lacking: str) -> Finding:
+    """The version of a package; of one that is not installed, what is lacking then."""
     try:
-        return metadata.version(package)
+        return Finding(name, OK, metadata.version(name))
     except metadata.PackageNotFoundError:
-        return None
-
-
-def _needed(package: str) -> Finding:
-    version = _version(package)
-    if version is None:
-        return Finding(package, BROKEN, f"is not installed: python -m pip install {package}")
-    return Finding(package, OK, version)
-
-
-def _faster() -> Iterator[Finding]:
-    for package, without in FASTER.items():
-        version = _version(package)
-        if version:
-            yield Finding(package, OK, version)
-        elif package != "backports.zstd" or sys.version_info < (3, 14):
-            yield Finding(
-                package, NOTE, f"is not installed, so {without}: python -m pip install {package}"
-            )
-
-
-def _notebook(package: str) -> Finding:
-    version = _version(package)
-    if version is None:
-        advice = "python -m pip install 'container-imgkit[notebooks]'"
-        return Finding(package, NOTE, f"is not installed; the notebooks need it: {advice}")
-    return Finding(package, OK, version)
+        return Finding(name, state, f"is not installed{lacking}")
 
 
 def _renderer() -> Finding:
