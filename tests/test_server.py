@@ -248,6 +248,19 @@ def test_a_damaged_manifest_is_an_unknown_one(asker: Asker, store: Store) -> Non
     assert (answer.status_code, codes(answer)) == (404, ["MANIFEST_UNKNOWN"])
 
 
+def test_a_damaged_blob_is_an_unknown_one(asker: Asker, store: Store) -> None:
+    """One bit that flips, before or after it was handed on, and it is not handed on any more."""
+    url, path = f"{REDIS}/blobs/{Digest.of(LAYER)}", store.path(Digest.of(LAYER))
+    for _ in range(2):
+        assert asker.get(url).content == LAYER
+        path.chmod(0o644)
+        path.write_bytes(LAYER[:640_000] + bytes([LAYER[640_000] ^ 1]) + LAYER[640_001:])
+        for verb in ("HEAD", "GET"):
+            assert asker.request(verb, url).status_code == 404
+        assert codes(asker.get(url)) == ["BLOB_UNKNOWN"]
+        store.put_bytes(LAYER, "")
+
+
 # -- tokens -----------------------------------------------------------------------------------
 
 
