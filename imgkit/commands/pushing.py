@@ -27,12 +27,13 @@ def _tag(bench: Bench, options: Options) -> int:
         raise Refused("refusing to create a tag with a digest reference")
     if name.familiar.partition(":")[0] in ("sha256", "sha384", "sha512"):
         raise daemon("refusing to create an ambiguous tag using digest algorithm as name")
-    holding, asked = found(bench, source)
-    record = next(
-        (r for r in holding.records if asked and r.name == asked.canonical), holding.records[0]
-    )
-    image = bench.store.open_image(record)
-    bench.store.name(name.with_default_tag(), image.descriptor, image.index)
+    with bench.store.locked():  # or it may be removed between being found and being named
+        holding, asked = found(bench, source)
+        record = next(
+            (r for r in holding.records if asked and r.name == asked.canonical), holding.records[0]
+        )
+        image = bench.store.open_image(record)
+        bench.store.name(name.with_default_tag(), image.descriptor, image.index)
     return 0
 
 
