@@ -59,15 +59,9 @@ class OverlayStepper:
         self.kernel = _button("Ask Linux", "The same steps on a real mount", self._ask)
         self.view = ipywidgets.HTML()
         self.trees = ipywidgets.HTML()
-        rows = (
-            [self.operation, self.path],
-            [self.more],
-            [self.go, self.again, self.kernel],
-            [self.view],
-            [self.folder],
-            [self.trees],
-        )
-        self.box = ipywidgets.VBox([ipywidgets.HBox(row) for row in rows])
+        asked = ipywidgets.HBox([self.operation, self.path])
+        buttons = ipywidgets.HBox([self.go, self.again, self.kernel])
+        self.box = ipywidgets.VBox([asked, self.more, buttons, self.view, self.folder, self.trees])
         self._linux = ""
         self.operation.observe(self._chose, "value")
         self._chose()
