@@ -31,6 +31,7 @@ class Uploads:
         self._repositories = repositories
         self._may_pull = may_pull
         self._going_on: dict[tuple[str, str], Ingest] = {}
+        self._closed = False
 
     def post(self, request: Asked) -> Response:
         """Begin an upload, or end it at once (spec: "Pushing blobs", "Mounting a blob")."""
@@ -76,6 +77,7 @@ class Uploads:
 
     def close(self) -> None:
         """Afterwards nothing is left of uploads that were never finished."""
+        self._closed = True
         while self._going_on:
             self._going_on.popitem()[1].discard()
 
@@ -94,6 +96,8 @@ class Uploads:
             yield upload
         finally:
             self._going_on[request.repository.repository, key] = upload
+            if self._closed:  # meanwhile: this request was the last to have it
+                self.close()
 
     def _finish(self, request: Asked, upload: Ingest, digest: Digest) -> Response:
         """The blob is whole, has its true name, and the repository has it; or this raises."""
