@@ -2,10 +2,12 @@
 
     python tests/fuzz.py TARGET SECONDS [FOLDER]
 
-That needs atheris, which nothing else here does (`pip install atheris`). An input that breaks a
-rule is to be put into tests/corpus/TARGET, where tests/test_fuzz.py reads it ever after. A rule is
-broken by an error that is not ours, by ten seconds for one input, and by a gigabyte of memory.
-What reached new code is in FOLDER afterwards, if one is named.
+That needs atheris, which nothing else here does (`pip install atheris`). A rule is broken by an
+error that is not ours, by ten seconds for one input, and by a gigabyte of memory. An input that
+does so is in tests/corpus/TARGET afterwards; it stays there, for tests/test_fuzz.py to read ever
+after. What reached new code is in FOLDER, if one is named, and the next search begins with it:
+
+    python -m zipfile -c tests/corpus/TARGET.zip FOLDER/*
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import re
 import sys
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
@@ -96,14 +99,20 @@ def mend(data: bytes) -> bytes:
 
 def words(target: str) -> str:
     """The words of good inputs, as a dictionary for the search."""
-    found = {word for data in _good(target) for word in re.findall(rb"[\w.+/:-]{3,80}", data)}
-    return "".join(f'"{word.decode()}"\n' for word in sorted(found))
+    terms = {word for data in _good(target) for word in re.findall(rb"[\w.+/:-]{3,80}", data)}
+    return "".join(f'"{word.decode()}"\n' for word in sorted(terms))
 
 
 def seeds(target: str) -> list[bytes]:
     """Good inputs to begin with, and those that were found."""
-    found = [path.read_bytes() for path in sorted((CORPUS / target).glob("*"))]
-    return [*found, *_good(target)]
+    return [*_good(target), *found(target).values()]
+
+
+def found(target: str) -> dict[str, bytes]:
+    """What broke a rule once, and what reached new code, by the names of the files."""
+    broke = {path.name: path.read_bytes() for path in sorted((CORPUS / target).glob("*"))}
+    with zipfile.ZipFile(CORPUS / f"{target}.zip") as reached:
+        return broke | {name: reached.read(name) for name in sorted(reached.namelist())}
 
 
 def _good(target: str) -> list[bytes]:
