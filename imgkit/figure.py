@@ -43,6 +43,7 @@ _LOOK: Final = """<style>
 .imgkit-figure figcaption { overflow-wrap: anywhere; }
 .imgkit-figure :is(td, th) { text-align: left !important; }
 .imgkit-figure .long { min-width: 8em; overflow-wrap: anywhere; }
+.imgkit-figure .long code { word-break: break-all; }
 </style>"""
 _LONG: Final = 40
 """Characters of a word that may be broken anywhere: a digest, say."""
