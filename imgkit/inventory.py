@@ -3,16 +3,17 @@
 One image may have many names. Some are tags (`redis:latest`); some are digests, which a pull or a
 push leaves beside the tag (`redis@sha256:...`), and which stay when the tag moves on.
 
-A `Holding` is an image of the classic image store, where its ID is the digest of the config. A
-`Target` is one of containerd's (new installs from Docker 29): its ID is the digest of what a name
-points at in the registry, the index if there is one, and its size is that of the content,
-compressed, with that of the files, unpacked.
+A `Holding` is an image of the classic image store, where its ID is the digest of the config. In
+containerd's (new installs from Docker 29) the ID is the digest of what a name points at in the
+registry, the index if there is one, and the size is that of the content, compressed, with that of
+the files, unpacked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from imgkit.digest import Digest
@@ -99,53 +100,58 @@ def find(store: Store, text: str) -> tuple[Holding, Reference | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """One ID with its names. `content` is compressed bytes; `size` these and the files' bytes."""
+class Entry:
+    """One image of a list, in either view. `size` and `content` (compressed only) are in bytes."""
 
-    digest: Digest
-    image: Image | None
-    records: tuple[Record, ...]
-    content: int
+    id: Digest
+    tags: Sequence[Reference]
+    digests: Sequence[Reference]
+    created: str
     size: int | None
-    used: bool
+    content: int = 0
+    used: bool = False
 
     @property
-    def tags(self) -> list[Reference]:
-        """The names that are tags."""
-        names = sorted(record.name for record in self.records if record.name)
-        return [name for name in map(Reference.parse, names) if not name.digest]
-
-    @property
-    def digests(self) -> list[Reference]:
-        """Each repository of a name, with the digest."""
-        names = [Reference.parse(record.name) for record in self.records if record.name]
-        every = {Reference(name.domain, name.path).with_digest(self.digest) for name in names}
-        return sorted(every, key=str)
-
-    @property
-    def created(self) -> str:
-        """When it was made (RFC 3339)."""
-        return (self.image and self.image.config.created) or UNKNOWN
+    def moment(self) -> datetime:
+        """When it was made."""
+        return datetime.fromisoformat(self.created)
 
 
-def targets(store: Store, in_use: Collection[str]) -> list[Target]:
-    """Every ID of the other view; `in_use` are the manifests of containers, by digest."""
-    grouped: dict[Digest, tuple[Image | None, list[Record]]] = {}
+def classic(store: Store) -> list[Entry]:
+    """Every image of the classic view; the size is None where a layer cannot be read."""
+    return [
+        Entry(one.id, one.tags, one.digests, one.created, _size(store, one.image))
+        for one in holdings(store)
+    ]
+
+
+def containerd(store: Store, in_use: Collection[str]) -> list[Entry]:
+    """Every ID of containerd's view; `in_use` are the manifests of containers, by digest."""
+    grouped: dict[Digest, list[tuple[Holding, Record]]] = {}
     for holding in holdings(store):
         for record in holding.records:
             target = record.index or record.descriptor.digest
-            grouped.setdefault(target, (holding.image, []))[1].append(record)
-    return [
-        Target(
-            digest,
-            image,
-            tuple(records),
-            packed := content(store, digest, image),
-            _size(store, image, packed),
-            any(str(record.descriptor.digest) in in_use for record in records),
-        )
-        for digest, (image, records) in grouped.items()
-    ]
+            grouped.setdefault(target, []).append((holding, record))
+    return [_target(store, digest, found, in_use) for digest, found in grouped.items()]
+
+
+def _target(
+    store: Store, digest: Digest, found: Sequence[tuple[Holding, Record]], in_use: Collection[str]
+) -> Entry:
+    """What has this digest in the registry, with a digest for each repository of its names."""
+    holding = found[0][0]
+    names = [Reference.parse(name) for name in sorted(row.name for _, row in found if row.name)]
+    digests = {Reference(name.domain, name.path).with_digest(digest) for name in names}
+    packed = content(store, digest, holding.image)
+    return Entry(
+        digest,
+        [name for name in names if not name.digest],
+        sorted(digests, key=str),
+        holding.created,
+        _size(store, holding.image, packed),
+        packed,
+        any(str(row.descriptor.digest) in in_use for _, row in found),
+    )
 
 
 def content(store: Store, target: Digest, image: Image | None) -> int:
@@ -156,8 +162,9 @@ def content(store: Store, target: Digest, image: Image | None) -> int:
     return sum(store.size_of(blob) or 0 for blob in blobs)
 
 
-def _size(store: Store, image: Image | None, packed: int) -> int | None:
+def _size(store: Store, image: Image | None, more: int = 0) -> int | None:
+    """Bytes of all its files, and more; None if a layer cannot be read."""
     try:
-        return packed + store.unpacked_size(image) if image else None
+        return more + store.unpacked_size(image) if image else None
     except ImgkitError:
         return None

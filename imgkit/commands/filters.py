@@ -11,26 +11,8 @@ from imgkit.commands.bench import Bench, Refused, daemon
 from imgkit.commands.names import found, repository_of
 from imgkit.commands.verb import UNKNOWN_FLAG, Options
 from imgkit.digest import Digest
-from imgkit.inventory import holdings
+from imgkit.inventory import Entry, holdings
 from imgkit.reference import Reference
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One image of the list, with the names of it that are to be shown. Sizes in bytes."""
-
-    id: Digest
-    tags: Sequence[Reference]
-    digests: Sequence[Reference]
-    created: str
-    size: int | None
-    content: int = 0
-    used: bool = False
-
-    @property
-    def moment(self) -> datetime:
-        """When it was made."""
-        return datetime.fromisoformat(self.created)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,11 @@ from typing import Any, Final
 
 from imgkit import units
 from imgkit.commands.bench import CONTAINERD, Bench
-from imgkit.commands.filters import Entry, Filters
+from imgkit.commands.filters import Filters
 from imgkit.commands.names import repository_of
 from imgkit.commands.table import listed
 from imgkit.commands.verb import Flag, Options, Verb
-from imgkit.errors import ImgkitError
-from imgkit.inventory import Holding, holdings, targets
+from imgkit.inventory import Entry, classic, containerd
 
 NONE: Final = "<none>"
 KIND: Final = "*formatter.imageContext"
@@ -56,22 +55,8 @@ def _entries(bench: Bench) -> list[Entry]:
     """The images that this Docker lists, before any filter."""
     if bench.view == CONTAINERD:
         in_use = {record.manifest["digest"] for record in bench.containers.records()}
-        return [
-            Entry(one.digest, one.tags, one.digests, one.created, one.size, one.content, one.used)
-            for one in targets(bench.store, in_use)
-        ]
-    return [
-        Entry(one.id, one.tags, one.digests, one.created, _size(bench, one))
-        for one in holdings(bench.store)
-    ]
-
-
-def _size(bench: Bench, holding: Holding) -> int | None:
-    """Bytes of all its files; None if a layer cannot be read."""
-    try:
-        return bench.store.unpacked_size(holding.image) if holding.image else None
-    except ImgkitError:
-        return None
+        return containerd(bench.store, in_use)
+    return classic(bench.store)
 
 
 def _rows(bench: Bench, entries: Sequence[Entry], options: Options) -> list[dict[str, Any]]:
