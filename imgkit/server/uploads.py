@@ -46,7 +46,7 @@ class Uploads:
                 return self._finish(request, upload, digest)
         upload = store.ingest(request.args.get("digest-algorithm", "sha256"))
         key = secrets.token_urlsafe(12)
-        self._going_on[request.repository.repository, key] = upload
+        self._keep(request, key, upload)
         return _progress(request, key, upload, 202)
 
     def get(self, request: Asked, key: str) -> Response:
@@ -81,6 +81,11 @@ class Uploads:
         while self._going_on:
             self._going_on.popitem()[1].discard()
 
+    def _keep(self, request: Asked, key: str, upload: Ingest) -> None:
+        self._going_on[request.repository.repository, key] = upload
+        if self._closed:  # meanwhile: nobody comes for it any more
+            self.close()
+
     def _taken(self, request: Asked, key: str) -> Ingest:
         """The upload of this key in this repository, which is no longer here afterwards."""
         upload = self._going_on.pop((request.repository.repository, key), None)
@@ -95,9 +100,7 @@ class Uploads:
         try:
             yield upload
         finally:
-            self._going_on[request.repository.repository, key] = upload
-            if self._closed:  # meanwhile: this request was the last to have it
-                self.close()
+            self._keep(request, key, upload)
 
     def _finish(self, request: Asked, upload: Ingest, digest: Digest) -> Response:
         """The blob is whole, has its true name, and the repository has it; or this raises."""
