@@ -70,8 +70,9 @@ class Bench:
 @pytest.fixture(params=["embedded", "docker-registry"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     served = None
+    registry = Registry([Store(tmp_path / "remote")], auth=True)
     if request.param == "embedded":
-        served = transport.serve(Registry([Store(tmp_path / "remote")], auth=True))
+        served = transport.serve(registry)
         host = served.host
     else:
         host = request.getfixturevalue("docker_registry")
@@ -80,6 +81,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     made.client.session.close()
     if served:
         served.close()
+    registry.close()  # a push that was broken off has left an upload going on
 
 
 def test_there_and_back(bench: Bench) -> None:
