@@ -98,19 +98,7 @@ def container_facts(record: ContainerRecord) -> dict[str, Any]:
         "Created": record.created,
         "Path": program,
         "Args": arguments,
-        "State": {
-            "Status": record.state,
-            "Running": record.state == RUNNING,
-            "Paused": False,
-            "Restarting": False,
-            "OOMKilled": False,
-            "Dead": False,
-            "Pid": 0,
-            "ExitCode": record.code,
-            "Error": "",
-            "StartedAt": record.started or UNKNOWN,
-            "FinishedAt": record.finished or UNKNOWN,
-        },
+        "State": _state(record),
         "Image": record.config,
         "Name": f"/{record.name}",
         "RestartCount": 0,
@@ -130,6 +118,22 @@ def container_facts(record: ContainerRecord) -> dict[str, Any]:
             "Entrypoint": record.entrypoint or None,
             "Labels": dict(sorted(record.labels.items())),
         },
+    }
+
+
+def _state(record: ContainerRecord) -> dict[str, Any]:
+    return {
+        "Status": record.state,
+        "Running": record.state == RUNNING,
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": False,
+        "Dead": False,
+        "Pid": 0,
+        "ExitCode": record.code,
+        "Error": "",
+        "StartedAt": record.started or UNKNOWN,
+        "FinishedAt": record.finished or UNKNOWN,
     }
 
 

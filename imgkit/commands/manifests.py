@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from imgkit.commands.bench import Bench, Refused
@@ -20,13 +21,20 @@ from imgkit.reference import Reference
 _KEYS: Final = {OCI_MANIFEST: "OCIManifest", DOCKER_MANIFEST: "SchemaV2Manifest"}
 
 
-def _manifest_inspect(bench: Bench, options: Options) -> int:
-    name = named(options.words[-1]).with_default_tag()
+@contextmanager
+def _asked(bench: Bench, text: str, missing: str) -> Iterator[tuple[Reference, Source, Descriptor]]:
+    """The name in full, who is asked for it, and what it points at; `Refused` where nothing is."""
+    name = named(text).with_default_tag()
     with bench.source(name) as source:
         try:
             target = source.resolve(name)
         except NotFound:
-            raise Refused(f"no such manifest: {name.canonical}") from None
+            raise Refused(missing.format(name.canonical)) from None
+        yield name, source, target
+
+
+def _manifest_inspect(bench: Bench, options: Options) -> int:
+    with _asked(bench, options.words[-1], "no such manifest: {}") as (name, source, target):
         document = read_document(source, target)
         verbose = options.on("verbose")
         if isinstance(document, Manifest):
@@ -102,12 +110,7 @@ def _verbose(
 
 
 def _imagetools_inspect(bench: Bench, options: Options) -> int:
-    name = named(options.words[0]).with_default_tag()
-    with bench.source(name) as source:
-        try:
-            target = source.resolve(name)
-        except NotFound:
-            raise Refused(f"ERROR: {name.canonical}: not found") from None
+    with _asked(bench, options.words[0], "ERROR: {}: not found") as (name, source, target):
         document = read_document(source, target)
         if options.on("raw"):
             bench.say(document.raw.decode())
