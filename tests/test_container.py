@@ -256,6 +256,23 @@ def test_config(shelf: Containers, pull: Callable[[str], Image]) -> None:
     assert "A /made/here" in lines(more)
 
 
+@pytest.mark.parametrize(
+    ("workdir", "why"),
+    [
+        ("/etc/passwd", "/etc/passwd: Not a directory"),
+        ("/etc/passwd/below", "/etc/passwd/below: Not a directory"),
+        (f"/{'W' * 300}", "File name too long"),
+    ],
+)
+def test_no_working_directory(shelf: Containers, alpine: Image, workdir: str, why: str) -> None:
+    """Where none can be made, the container is not started; a Docker engine refuses these, too."""
+    container = shelf.create(alpine, ["pwd"], workdir=workdir)
+    with pytest.raises(ContainerError, match=why):
+        container.start()
+    assert container.state == CREATED
+    assert lines(container) == []
+
+
 def test_exec_options(shelf: Containers, alpine: Image) -> None:
     """`exec` has its own user, directory and variables; what it does stays."""
     container = shelf.create(alpine, SLEEP)

@@ -220,10 +220,14 @@ class Container:
     def _make_workdir(self, shell: Shell) -> None:
         """Docker makes the working directory that a config names, owned by root."""
         path = ""
-        for part in posixpath.normpath(self.record.workdir or "/").split("/")[1:]:
-            path += f"/{part}"
-            if part and not self.mount.exists(path):
-                self.mount.mkdir(path)
+        try:
+            for part in posixpath.normpath(self.record.workdir or "/").split("/")[1:]:
+                path += f"/{part}"
+                if part and not self.mount.exists(path):
+                    self.mount.mkdir(path)
+            self.mount.readdir(path or "/")
+        except OSError as error:
+            raise ContainerError(f"Cannot mkdir: {path}: {error.strerror}", path=path) from None
         shell.cwd = path or "/"
 
     # -- what it changed ------------------------------------------------------------------------
