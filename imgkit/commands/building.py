@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 from imgkit.build import Builder, Files
 from imgkit.build import Options as How
 from imgkit.commands.bench import DAEMON, FAILED, Bench, Refused, daemon
+from imgkit.commands.flags import assigned
 from imgkit.commands.names import wrong
 from imgkit.commands.pulling import fetch
 from imgkit.commands.running import not_started
@@ -85,8 +86,8 @@ def _how(bench: Bench, options: Options, say: Callable[[str], None]) -> How:
 
     platform = options.value("platform")
     return How(
-        args=_pairs(options, "build-arg", os.environ),
-        labels=_pairs(options, "label", {}),
+        args=assigned(options.values("build-arg"), os.environ),
+        labels=assigned(options.values("label")),
         target=options.value("target") or None,
         no_cache=options.on("no-cache"),
         clock=bench.now,
@@ -95,18 +96,6 @@ def _how(bench: Bench, options: Options, say: Callable[[str], None]) -> How:
         platform=Platform.parse(platform) if platform else None,
         native=bench.platform,
     )
-
-
-def _pairs(options: Options, flag: str, outside: Mapping[str, str]) -> dict[str, str]:
-    """NAME=value, as often as the flag was given; a name alone takes its value from outside."""
-    found: dict[str, str] = {}
-    for text in options.values(flag):
-        name, equals, value = text.partition("=")
-        if equals or name in outside:
-            found[name] = value if equals else outside[name]
-        elif flag == "label":
-            found[name] = ""
-    return found
 
 
 def _check(bench: Bench, options: Options, tag: str) -> None:

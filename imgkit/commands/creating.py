@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from imgkit.commands.bench import Bench, Refused, daemon
-from imgkit.commands.flags import CREATE, MACHINE
+from imgkit.commands.flags import CREATE, MACHINE, assigned
 from imgkit.commands.names import wrong
 from imgkit.commands.pulling import fetch
 from imgkit.commands.verb import Options, Verb
@@ -58,11 +58,11 @@ def made(bench: Bench, options: Options) -> Container:
         command,
         name=options.value("name"),
         entrypoint=entrypoint if "entrypoint" in options.flags else None,
-        env=env,
+        env=[f"{name}={value}" for name, value in env.items()],
         workdir=options.value("workdir"),
         user=options.value("user"),
         interactive=any(both) if options.on("detach") else all(both),
-        labels=dict(pair(text) for text in options.values("label")),
+        labels=assigned(options.values("label")),
         fleeting=options.on("rm"),
         hostname=options.value("hostname"),
         asked=asked,
@@ -100,8 +100,8 @@ def _image(bench: Bench, asked: str, options: Options) -> Image:
     return bench.store.image(asked)
 
 
-def environment(bench: Bench, options: Options) -> list[str]:
-    """NAME=value of --env-file and --env; a name alone takes its value from outside."""
+def environment(bench: Bench, options: Options) -> dict[str, str]:
+    """The variables of --env-file and --env; a name alone takes its value from outside."""
     lines: list[str] = []
     for path in options.values("env-file"):
         try:
@@ -111,15 +111,7 @@ def environment(bench: Bench, options: Options) -> list[str]:
             sentence = advised(bench, options, f"open {path}: {why.lower()}")
             raise Refused(sentence, status=REFUSED) from error
         lines += [line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
-    lines += options.values("env")
-    known = [line if "=" in line else f"{line}={os.environ.get(line, '')}" for line in lines]
-    return [each for each, line in zip(known, lines, strict=True) if "=" in line or each[-1] != "="]
-
-
-def pair(text: str) -> tuple[str, str]:
-    """The name and the value of NAME=value."""
-    name, _, value = text.partition("=")
-    return name, value
+    return assigned([*lines, *options.values("env")], os.environ)
 
 
 def advised(bench: Bench, options: Options, sentence: str) -> str:

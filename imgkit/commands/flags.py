@@ -1,7 +1,8 @@
-"""The flags that several verbs for containers have."""
+"""The flags that several verbs for containers have, and NAME=value as a flag takes it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from imgkit.commands.verb import Flag
@@ -49,3 +50,15 @@ CREATE: Final = (
     Flag("rm", "Automatically remove the container when it exits"),
 )
 """How a container is made: of run and create."""
+
+
+def assigned(texts: Iterable[str], outside: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The values of all NAME=value; of a name alone, that which it has outside, if it has one."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if equals or outside is None:
+            found[name] = value
+        elif name in outside:
+            found[name] = outside[name]
+    return found

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from imgkit.commands.bench import DAEMON, Bench, Refused, daemon
-from imgkit.commands.creating import REFUSED, advised, environment, made, pair
+from imgkit.commands.creating import REFUSED, advised, environment, made
 from imgkit.commands.flags import COMMON, CREATE
 from imgkit.commands.names import wrong
 from imgkit.commands.verb import Flag, Options, Verb
@@ -140,7 +140,7 @@ def _exec(bench: Bench, options: Options) -> int:
     how = {
         "user": options.value("user") or None,
         "workdir": options.value("workdir") or None,
-        "env": dict(pair(text) for text in environment(bench, options)),
+        "env": environment(bench, options),
     }
     try:
         container = bench.containers.get(name)
