@@ -132,11 +132,10 @@ class BuildStepper:
     def _carry_out(self, work: Callable[[], Run]) -> None:
         """Build, with all that was typed before the click.
 
-        JupyterLab may deliver each field's news in a thread of its own, the last one after the
-        click that ended the typing. In the main thread nothing overtakes anything.
+        JupyterLab delivers clicks in the main thread and news of fields in another, so that the
+        last of these may come after the click that ended the typing.
         """
-        if threading.current_thread() is not threading.main_thread():
-            time.sleep(_LATE)
+        time.sleep(_LATE)
         with self._one_at_a_time:
             work()
             self._draw()

@@ -49,7 +49,7 @@ class LayerExplorer:
         """The folders that were opened, one within the other."""
         self.rows: Sequence[Touch | Folder] = ()
         """What is to be chosen from; the list has the first `LISTED` of it."""
-        # JupyterLab delivers each control's news in a thread of its own.
+        # JupyterLab delivers clicks in the main thread, and what was chosen or typed in another.
         self._one_at_a_time = threading.RLock()
         buttons = ipywidgets.HBox([self.open, self.back])
         buttons.layout.margin = "0 0 0 48px"  # below the list
