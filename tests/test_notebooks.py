@@ -113,10 +113,9 @@ def test_its_widgets(path: Path) -> None:
 @each
 def test_its_exercises_and_quiz(path: Path) -> None:
     """At least three exercises of its own, and the quiz of the lesson."""
-    prefix = path.stem.split("-")[1]
     code = "\n".join(cell.source for cell in cells(path, "code"))
     keys = re.findall(r'^check\("(.+?)", answer, lab\)$', code, re.MULTILINE)
-    assert keys == [key for key in EXERCISES if key.startswith(f"{prefix}-")]
+    assert keys == LESSONS[path.stem].own(EXERCISES)
     assert len(keys) >= 3
     assert len(QUIZZES[path.stem]) >= 3
     assert f'Quiz(QUIZZES["{path.stem}"])' in code

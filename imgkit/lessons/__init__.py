@@ -40,25 +40,12 @@ __all__ = [
     "progress",
 ]
 
-_BESIDE: Final = {
-    "00-start-here": start_here,
-    "01-what-is-an-image": contents,
-    "02-pulling": pulling,
-    "03-registries": registries,
-    "04-names-and-tags": names,
-    "05-layers": layers,
-    "06-union-filesystem": union,
-    "07-images-and-containers": runtime,
-    "08-building-and-sharing": building,
-    "09-sharing-layers": sharing,
-    "10-digests": digests,
-    "11-multi-architecture": platforms,
-    "12-deleting": deleting,
-    "13-capstone": capstone,
-}
-
+_MODULES: Final = (
+    *(start_here, contents, pulling, registries, names, layers, union, runtime),
+    *(building, sharing, digests, platforms, deleting, capstone),
+)
 EXERCISES: Final[dict[str, Exercise]] = {
-    exercise.key: exercise for module in _BESIDE.values() for exercise in module.EXERCISES
+    exercise.key: exercise for module in _MODULES for exercise in module.EXERCISES
 }
 """Every exercise by its key, such as "pulling-1"."""
 
@@ -81,4 +68,4 @@ def check(key: str, answer: Any, lab: Lab) -> Verdict:
 
 def progress() -> Progress:
     """What this learner has passed so far, in all lessons."""
-    return Progress({file: [e.key for e in module.EXERCISES] for file, module in _BESIDE.items()})
+    return Progress({lesson.file: lesson.own(EXERCISES) for lesson in COURSE})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final, NamedTuple
@@ -40,6 +40,11 @@ class Lesson:
     concepts: tuple[int, ...]
     quiz: tuple[Question, ...]
     widget: str = ""
+
+    def own(self, keys: Iterable[str]) -> list[str]:
+        """Those keys of exercises that are its own: `pulling-1` is of `02-pulling`."""
+        word = self.file.split("-")[1]
+        return [key for key in keys if key.startswith(f"{word}-")]
 
 
 def _lessons() -> Iterator[Lesson]:
