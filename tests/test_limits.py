@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl
 import bomb
 import pytest
 from images import AMD64, add_image, tar_of
+from test_tar import END, block, said
 from trees import file, layer_of, symlink
 
 from imgkit import document, manifest, place, tar
@@ -40,6 +41,7 @@ from imgkit.overlay.tree import LINK_LIMIT
 from imgkit.reference import Reference
 from imgkit.server import transport
 from imgkit.store import Store
+from imgkit.tar.pax import Extensions
 
 if sys.version_info >= (3, 14):
     pass
@@ -66,6 +68,12 @@ def linked() -> bytes:
     return tar_of({"a/" * 200 + "x": b"", "a/" * 200 + "y": b""})
 
 
+def attributed(flag: bytes) -> bytes:
+    """A tar that gives each of two files an attribute of 20 bytes, name and value."""
+    record = b"25 SCHILY.xattr.user.a=\0\n"
+    return said(flag, record) + block(b"a") + block(b"b") + END
+
+
 LAYERS: Final[dict[str, tuple[Callable[[int], None], int]]] = {
     "unpacked": (lambda most: read(gzip.compress(PLAIN), unpacked=most), len(PLAIN)),
     "ratio": (lambda most: read(gzip.compress(bytes(1 << 20)), ratio=most, ratio_from=1), 1100),
@@ -73,6 +81,7 @@ LAYERS: Final[dict[str, tuple[Callable[[int], None], int]]] = {
     "entries": (lambda most: read(PLAIN, entries=most), 2),
     "extended": (lambda most: read(linked(), extended=most), 1024),
     "extended_total": (lambda most: read(linked(), extended_total=most), 2048),
+    "attributes": (lambda most: read(attributed(b"g"), attributes=most), 2 * (20 + 64)),
     "path": (lambda most: read(named("p" * 200 + "/" + "q" * 100), path=most), 301),
     "component": (lambda most: read(named("p" * 90), component=most), 90),
     "depth": (lambda most: read(named("a/b/c"), depth=most), 3),
@@ -87,6 +96,15 @@ def test_a_layer(name: str) -> None:
     reads(enough)
     with pytest.raises((LimitExceeded, ImgkitError), match=r"refused|most|attack|too|more than"):
         reads(enough // 3)
+
+
+@pytest.mark.parametrize("flag", [b"x", b"g"])
+def test_records_that_nobody_reads_are_not_kept(flag: bytes) -> None:
+    """A global header with 80,000 of them would be copied for every entry that follows."""
+    extensions = Extensions(tar.LIMITS)
+    extensions.take(flag, b"".join(b"12 k%05d=x\n" % n for n in range(80_000)), 0)
+    extensions.take(flag, b"10 uid=42\n", 0)
+    assert extensions.next() == {"uid": b"42"}
 
 
 def test_every_limit_of_a_layer_is_tested() -> None:

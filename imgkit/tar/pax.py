@@ -23,7 +23,10 @@ Records = dict[str, bytes]
 
 SPARSE: Final = "a sparse file, which layers should not have (layer.md) and imgkit does not read"
 
+_USED: Final = frozenset({"path", "linkpath", "size", "uid", "gid", "mtime"})
 _XATTR: Final = "SCHILY.xattr."
+_KEPT: Final = 64
+"""Bytes of memory that keeping an attribute takes beside its name and value."""
 
 
 class Extensions:
@@ -32,6 +35,7 @@ class Extensions:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._total = 0
+        self._attributes = 0
         self._every: Records = {}
         self._next: Records = {}
 
@@ -47,7 +51,7 @@ class Extensions:
     def take(self, flag: bytes, data: bytes, start: int) -> None:
         """Keep what this `x`, `g`, `L` or `K` entry says."""
         if flag in b"xg":
-            found = dict(_records(data, start))
+            found = {k: v for k, v in _records(data, start) if k in _USED or k.startswith(_XATTR)}
         else:
             name = data.rstrip(b"\0")
             if b"\0" in name or not name:
@@ -67,6 +71,11 @@ class Extensions:
         found = {**self._every, **self._next} if self._every else self._next
         if self._next:
             self._next = {}
+        for key, value in found.items():
+            if key.startswith(_XATTR):
+                self._attributes += len(key) + len(value) + _KEPT
+        if self._attributes > self._limits.attributes:
+            exceeded("bytes of extended attributes", self._limits.attributes, self._attributes)
         return found
 
     def end(self, offset: int) -> None:
