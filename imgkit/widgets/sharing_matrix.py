@@ -126,7 +126,7 @@ def overview(sharing: Sharing, before: str = "") -> str:
     says = "The local repository is empty."
     if sharing.holders:
         says = (
-            f"{len(sharing.layers)} layers, each kept once: {size(sharing.packed)} packed, "
+            f"{counted(len(sharing.layers), 'layer')}, each kept once: {size(sharing.packed)} packed, "
             f"{size(sharing.unpacked)} unpacked. With a copy for each image it would be "
             f"{size(packed)} and {size(unpacked)}."
         )
