@@ -126,8 +126,8 @@ def overview(sharing: Sharing, before: str = "") -> str:
     says = "The local repository is empty."
     if sharing.holders:
         says = (
-            f"{counted(len(sharing.layers), 'layer')}, each kept once: {size(sharing.packed)} packed, "
-            f"{size(sharing.unpacked)} unpacked. With a copy for each image it would be "
+            f"{counted(len(sharing.layers), 'layer')}, each kept once: "
+            f"{size(sharing.packed)} packed, {size(sharing.unpacked)} unpacked. With a copy for each image it would be "
             f"{size(packed)} and {size(unpacked)}."
         )
     rows = [(layer, _kept(layer), "stays") for layer in sharing.layers]
