@@ -127,8 +127,8 @@ def overview(sharing: Sharing, before: str = "") -> str:
     if sharing.holders:
         says = (
             f"{counted(len(sharing.layers), 'layer')}, each kept once: "
-            f"{size(sharing.packed)} packed, {size(sharing.unpacked)} unpacked. With a copy for each image it would be "
-            f"{size(packed)} and {size(unpacked)}."
+            f"{size(sharing.packed)} packed, {size(sharing.unpacked)} unpacked. "
+            f"With a copy for each image it would be {size(packed)} and {size(unpacked)}."
         )
     rows = [(layer, _kept(layer), "stays") for layer in sharing.layers]
     return _page(before + told(says), _matrix(sharing.holders, rows, "Kept once for"))
