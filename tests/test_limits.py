@@ -37,7 +37,7 @@ from imgkit.image import Image
 from imgkit.layer import READ_LIMIT, Layer
 from imgkit.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, Descriptor, Index, Manifest
 from imgkit.overlay import Overlay
-from imgkit.overlay.tree import LINK_LIMIT
+from imgkit.overlay.tree import LINK_LIMIT, STEP_LIMIT
 from imgkit.reference import Reference
 from imgkit.server import transport
 from imgkit.store import Store
@@ -204,6 +204,11 @@ def followed(count: int) -> None:
     assert Overlay([layer_of(file("0", b"x"), *links)]).read(f"{count}") == b"x"
 
 
+def looked_at(count: int) -> None:
+    text = "/".join(["."] * (count - 3) + ["t"])
+    assert Overlay([layer_of(file("t/x", b"x"), symlink("s", text))]).read("s/x") == b"x"
+
+
 def pages(count: int) -> None:
     """A registry with a list of tags of so many pages."""
 
@@ -253,6 +258,7 @@ def added(size: int) -> None:
         (images_in, IMAGES, "1001 images"),
         (linked_in, LINKS, "over 10 times"),
         (followed, LINK_LIMIT, "nothing at"),
+        (looked_at, STEP_LIMIT, "nothing at"),
         (pages, PAGES, "over 500 pages"),
         (redirects, REDIRECTS, "sent us on 6 times"),
         (added, unarchive.UNPACKED, "at most 4294967296"),
@@ -284,7 +290,7 @@ def test_the_table() -> None:
             assert getattr(tar.LIMITS, last) == int(value), name
         else:
             assert getattr(importlib.import_module(f"imgkit.{module}"), last) == int(value), name
-    assert len(found) == len(fields(tar.Limits)) + 13
+    assert len(found) == len(fields(tar.Limits)) + 14
 
 
 # -- bombs --------------------------------------------------------------------------------------

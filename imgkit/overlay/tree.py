@@ -37,6 +37,10 @@ LEAF: Final[Any] = MappingProxyType({})
 LINK_LIMIT: Final = 40
 """Symlinks followed in one path, as in Linux."""
 
+STEP_LIMIT: Final = 1024
+"""Names looked at in one path, those in the texts of its symlinks counted: 40 of these could have
+80,000, again for each entry."""
+
 
 class Change(NamedTuple):
     """What a layer does to a path: `ADDED`, `CHANGED`, `DELETED` or `HIDDEN` (by opaqueness)."""
@@ -107,12 +111,15 @@ def resolve(
     """Where `path` leads, never above the root; symlinks are followed, the last one if `last`.
 
     `enter(directory, name)` gives what has that name; None where it gives none, where something
-    but a directory stands in the way, or where symlinks go in a circle.
+    but a directory stands in the way, or where symlinks go in a circle or very far.
     """
     trail = [root]
     ahead = path.split("/")[::-1]
-    budget = LINK_LIMIT
+    budget, steps = LINK_LIMIT, STEP_LIMIT
     while ahead:
+        if len(ahead) > steps:
+            return None
+        steps -= 1
         name = ahead.pop()
         if trail[-1].kind is not Kind.DIR:
             return None
@@ -241,7 +248,7 @@ class _Application:
         """The directory that `path` leads to, made with all that lead to it where missing."""
         found = resolve(self.root, path, lambda parent, name: self._enter(parent, name, entry))
         if found is None:
-            refuse("its path goes through symlinks in a circle", entry.offset, entry.path)
+            refuse("symlinks lead its path in a circle, or too far", entry.offset, entry.path)
         self._note_symlink(path, found)
         return found
 
