@@ -37,7 +37,7 @@ from imgkit.image import Image
 from imgkit.layer import READ_LIMIT, Layer
 from imgkit.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, Descriptor, Index, Manifest
 from imgkit.overlay import Overlay
-from imgkit.overlay.tree import LINK_LIMIT, STEP_LIMIT
+from imgkit.overlay.tree import IMPLIED_LIMIT, LINK_LIMIT, STEP_LIMIT
 from imgkit.reference import Reference
 from imgkit.server import transport
 from imgkit.store import Store
@@ -209,6 +209,12 @@ def looked_at(count: int) -> None:
     assert Overlay([layer_of(file("t/x", b"x"), symlink("s", text))]).read("s/x") == b"x"
 
 
+def implied(count: int) -> None:
+    deep = [file(f"{n}/{'d/' * 249}x") for n in range(count // 250)]
+    more = [file(f"more/{'d/' * (count % 250 - 1)}x")] * bool(count % 250)
+    assert len(Overlay([layer_of(*deep, *more)]).paths) == count + len(deep + more)
+
+
 def pages(count: int) -> None:
     """A registry with a list of tags of so many pages."""
 
@@ -259,6 +265,7 @@ def added(size: int) -> None:
         (linked_in, LINKS, "over 10 times"),
         (followed, LINK_LIMIT, "nothing at"),
         (looked_at, STEP_LIMIT, "nothing at"),
+        (implied, IMPLIED_LIMIT, "200001 directories"),
         (pages, PAGES, "over 500 pages"),
         (redirects, REDIRECTS, "sent us on 6 times"),
         (added, unarchive.UNPACKED, "at most 4294967296"),
@@ -290,7 +297,7 @@ def test_the_table() -> None:
             assert getattr(tar.LIMITS, last) == int(value), name
         else:
             assert getattr(importlib.import_module(f"imgkit.{module}"), last) == int(value), name
-    assert len(found) == len(fields(tar.Limits)) + 14
+    assert len(found) == len(fields(tar.Limits)) + 15
 
 
 # -- bombs --------------------------------------------------------------------------------------
