@@ -32,7 +32,7 @@ def test_the_table(tmp_path: Path) -> None:
     (tmp_path / "report.xml").write_text(REPORT)
     lines = hardness.table(list(hardness.cases(tmp_path / "report.xml")))
     assert "| kill -9 of a registry that is pushed to | 1,200 kills | 1 | 0 | 0 | 0.5 |" in lines
-    assert "| eight processes in one repository | 2 cases | 0 | 1 | 1 | 0.1 |" in lines
+    assert "| eight processes in one repository | 2 tests | 0 | 1 | 1 | 0.1 |" in lines
     assert sum("not run" in line for line in lines) == len(hardness.ROWS) - 2
 
 
