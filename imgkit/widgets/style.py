@@ -56,8 +56,9 @@ CSS: Final = f"""<style>
 @media (max-width: 1150px) {{
   .widget-vbox:has(.imgkit) .jupyter-widgets {{ max-width: calc(100% - 4px) !important; }}
   .widget-vbox:has(.imgkit) .widget-hbox {{ flex-wrap: wrap; }}
-  .imgkit :is(td, th, td code) {{ white-space: normal !important;
-    overflow-wrap: anywhere !important; }}
+  .imgkit :is(td, th) {{ white-space: normal; }}
+  .imgkit :is(.scroll, .imgkit-matrix, .imgkit-trees) :is(td:not(.long), th) {{
+    white-space: nowrap; }}
 }}
 </style>"""
 
