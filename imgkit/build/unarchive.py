@@ -52,25 +52,27 @@ def unpack(content: bytes, target: Mount, place: str) -> None:
     make_folders(target, place, (0, 0))
     base = f"/{Walk(target.overlay, place).find(follow=True).dentry.path}"
     folders: list[Entry] = []
+    plain: set[str] = set()
     for entry, data in tar.read(_opened(content), _LIMITS):
         if entry.path:
-            _put(entry, data.read(), target, base)
+            _put(entry, data.read(), target, base, plain)
         if entry.kind is Kind.DIR:
             folders.append(entry)
     for entry in folders:
         target.utime(posixpath.join(base, entry.path), entry.mtime_ns)
 
 
-def _put(entry: Entry, data: bytes, target: Mount, base: str) -> None:
+def _put(entry: Entry, data: bytes, target: Mount, base: str, plain: set[str]) -> None:
     place = posixpath.join(base, entry.path)
-    _refuse_symlinks(entry, entry.path, target, base)
+    _refuse_symlinks(entry, entry.path, target, base, plain)
     make_folders(target, posixpath.dirname(place), (0, 0))
     there = target.exists(place, follow=False)
     is_folder = there and target.stat(place, follow=False).kind is Kind.DIR
     if there and not (is_folder and entry.kind is Kind.DIR):
         remove(target, place)
+        plain.clear()
     if entry.kind is Kind.HARDLINK:
-        _refuse_symlinks(entry, entry.link, target, base)
+        _refuse_symlinks(entry, entry.link, target, base, plain)
         target.link(posixpath.join(base, entry.link), place)
         return
     if entry.kind is Kind.DIR and not is_folder:
@@ -83,10 +85,16 @@ def _put(entry: Entry, data: bytes, target: Mount, base: str) -> None:
     target.utime(place, entry.mtime_ns, follow=False)
 
 
-def _refuse_symlinks(entry: Entry, path: str, target: Mount, base: str) -> None:
-    """Raise `UnsafePath` for a path through a symlink: it could lead out of the directory."""
+def _refuse_symlinks(entry: Entry, path: str, target: Mount, base: str, plain: set[str]) -> None:
+    """Raise `UnsafePath` for a path through a symlink: it could lead out of the directory.
+
+    `plain` has the directories that were looked at already.
+    """
+    parts = path.split("/")[:-1]
+    if "/".join(parts) in plain:
+        return
     at = base
-    for part in path.split("/")[:-1]:
+    for part in parts:
         at = posixpath.join(at, part)
         if not target.exists(at, follow=False):
             return
@@ -97,6 +105,7 @@ def _refuse_symlinks(entry: Entry, path: str, target: Mount, base: str) -> None:
                 offset=entry.offset,
                 path=entry.path,
             )
+    plain.add("/".join(parts))
 
 
 def _opened(content: bytes) -> Readable:
