@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from conftest import peer
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 ARGUMENTS: Final = (
     "--no-sandbox",
@@ -100,6 +100,13 @@ def quiet(page: Page) -> None:
     """Wait until the kernel has done all that was asked of it: a person is never as fast."""
     idle = f"() => {_PANEL}.sessionContext.session?.kernel?.status === 'idle'"
     page.wait_for_function(idle, timeout=PATIENCE)
+
+
+def typed(field: Locator, text: str) -> None:
+    """Type into a field and leave it: only then does the kernel hear of it, once and whole."""
+    field.fill(text)
+    field.press("Tab")
+    quiet(field.page)
 
 
 @contextmanager

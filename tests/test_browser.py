@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import Lab, jupyterlab, quiet
+from browser import Lab, jupyterlab, quiet, typed
 from conftest import ROOT
 from playwright.sync_api import Locator, Page, expect
 
@@ -201,14 +201,14 @@ def test_a_step_is_taken(stepper: Locator) -> None:
     stepper.get_by_label("Do", exact=True).select_option("append")
     expect(stepper.get_by_label("Text")).to_be_visible()
     quiet(stepper.page)
-    stepper.get_by_label("Text").fill("more")
+    typed(stepper.get_by_label("Text"), "more")
     stepper.get_by_role("button", name="Do it").click()
     expect(stepper.get_by_role("status")).to_contain_text("54B of content copied up")
     expect(stepper.locator("tr", has_text="/app/app.sh").last).to_contain_text("59B, upper")
     stepper.get_by_label("Do", exact=True).select_option("rename")
     expect(stepper.get_by_label("New path")).to_be_visible()
     quiet(stepper.page)
-    stepper.get_by_label("New path").fill("/app/run.sh")
+    typed(stepper.get_by_label("New path"), "/app/run.sh")
     stepper.get_by_role("button", name="Do it").click()
     expect(stepper.get_by_role("status")).to_contain_text("no content copied")
     expect(stepper.get_by_label("All directories")).to_contain_text("whiteout")
