@@ -52,11 +52,11 @@ class Dentry:
     lowers: list[tuple[int, Inode]] = field(default_factory=list)
     hidden: bool = False
     index: Inode | None = None
+    path: str = field(init=False)
 
-    @property
-    def path(self) -> str:
+    def __post_init__(self) -> None:
         above = self.parent.path if self.parent else ""
-        return f"{above}/{self.name}" if above else self.name
+        self.path = f"{above}/{self.name}" if above else self.name
 
     @property
     def inode(self) -> Inode | None:
