@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import shutil
 import subprocess
@@ -39,6 +40,9 @@ settings.load_profile("nightly" if NIGHTLY else "ordinary")
 
 
 collect_ignore = ["offline"]
+
+
+_NUMBERS: Final = itertools.count(1)
 
 
 def isolate() -> None:
@@ -80,8 +84,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def other_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test passes is not noted where the notebooks, which run too, would find it."""
-    monkeypatch.setenv("IMGKIT_PROGRESS", f"{os.environ['IMGKIT_PROGRESS']}.tests")
+    """What a test passes is not noted where other tests, or notebooks that run too, find it."""
+    monkeypatch.setenv("IMGKIT_PROGRESS", f"{os.environ['IMGKIT_PROGRESS']}.{next(_NUMBERS)}")
 
 
 def peer(program: str) -> str:
