@@ -47,7 +47,7 @@ class Limits:
 
     Zeros reach 1,029 with gzip and 32,696 with zstd, and honest layers do hold files of zeros.
     """
-    ratio_from: int = 256 << 20
+    ratio_from: int = 512 << 20
     entries: int = 2_000_000
     extended: int = 1 << 20
     """Bytes of one extended header (a long name, PAX records)."""
