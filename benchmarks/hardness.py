@@ -77,7 +77,7 @@ def table(ran: Sequence[Case]) -> list[str]:
         ended = Counter(case.ended for case in mine)
         told = sum((case.figures for case in mine), Counter[str]())
         much = ", ".join(f"{count:,} {unit}" for unit, count in told.items())
-        much = much or (f"{len(mine):,} tests" if mine else "not run")
+        much = much or (f"{len(mine):,} test{'s' * (len(mine) > 1)}" if mine else "not run")
         counts = " | ".join(str(ended[how]) for how in ("passed", "failed", "skipped"))
         minutes = sum(case.seconds for case in mine) / 60
         lines.append(f"| {what} | {much} | {counts} | {minutes:.1f} |")
