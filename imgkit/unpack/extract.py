@@ -112,7 +112,7 @@ class Extraction:
             self._link(first[id(node.inode)], node)
         for path in sorted(self._tree.whiteouts):
             self._whiteout(path)
-        self._staging.close()
+        self._staging.remove()
         for node in reversed(folders):
             self._finish_folder(node)
 
@@ -138,9 +138,8 @@ class Extraction:
         elif entry.uid or entry.gid:
             self._unrecorded.append(node.path)  # no such thing has attributes of the user
         if node.kind is not Kind.SYMLINK:
-            os.chmod(
-                name, self._options.mode(entry), dir_fd=folder
-            )  # our own node, so not followed
+            mode = self._options.mode(entry)
+            os.chmod(name, mode, dir_fd=folder)  # our own node, so not followed
         times = (entry.mtime_ns, entry.mtime_ns)
         os.utime(name, ns=times, dir_fd=folder, follow_symlinks=False)
         self._done(node)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -103,16 +102,15 @@ class Staging:
         os.rename(staged, name, src_dir_fd=self._folder, dst_dir_fd=folder)
         return staged not in self._unrecorded
 
-    def close(self) -> None:
+    def remove(self) -> None:
         """Afterwards the directory is gone, with the files that were not placed."""
-        if self._folder < 0:
-            return
-        with suppress(OSError):
-            for name in os.listdir(self._folder):
-                os.unlink(name, dir_fd=self._folder)
-            os.rmdir(NAME, dir_fd=self._root)
+        for name in os.listdir(self._folder):
+            os.unlink(name, dir_fd=self._folder)
+        os.rmdir(NAME, dir_fd=self._root)
+
+    def close(self) -> None:
+        """Let go of the directory; after an error, whoever removes the root removes it, too."""
         os.close(self._folder)
-        self._folder = -1
 
 
 def _write_all(file: int, data: bytes) -> None:
