@@ -65,7 +65,6 @@ class Layer:
         self._limits = limits
         self._strict = strict
         self._reading = Lock()
-        self._is_plain = False
         self._indexed: _Index | None = None
         self.descriptor = descriptor
         self.diff_id = diff_id
@@ -173,13 +172,6 @@ class Layer:
             return None
         return cast("BinaryIO", file)
 
-    def _is_known(self) -> bool:
-        """Whether the blob's own digest, checked with each reading, says that the DiffID is right.
-
-        It does once the DiffID was found to be right, and where nothing is compressed.
-        """
-        return self._indexed is not None or (self._is_plain and self.digest == self.diff_id)
-
     def walk(self) -> Iterator[tuple[Entry, Content]]:
         """Every entry with its content, in one pass; the DiffID is checked at the end."""
         seen: list[Entry] | None = None if self._indexed else []
@@ -202,9 +194,11 @@ class Layer:
         with self._open() as blob:
             try:
                 unpacked = decompress(blob, self._limits)
-                self._is_plain = isinstance(unpacked, Plain)
+                # The blob's own digest, checked with each reading, says that the DiffID is right
+                # once it was found to be, and where nothing is compressed.
+                is_plain = isinstance(unpacked, Plain) and self.digest == self.diff_id
                 with ahead(unpacked) as stream:
-                    if not checked or self._is_known():
+                    if not checked or self._indexed or is_plain:
                         yield stream
                     else:
                         what = f"the uncompressed tar of layer {self.digest.short} (its DiffID)"

@@ -26,6 +26,7 @@ from imgkit.digest import Digest
 from imgkit.errors import LimitExceeded
 from imgkit.manifest import OCI_CONFIG, OCI_LAYER, Manifest
 from imgkit.mount import Mount
+from imgkit.place import EMBEDDED
 from imgkit.reference import Reference
 from imgkit.server import Registry, transport
 from imgkit.store import Store
@@ -103,7 +104,7 @@ def meet(place: Path) -> dict[str, str]:
     (place / "context").mkdir()
     (place / "context/in.tar").write_bytes(blob)
     (place / "context/Dockerfile").write_text("FROM scratch\nADD in.tar /\n")
-    client = Client(mirror=transport.HOME)
+    client = Client(mirror=EMBEDDED)
     transport.mount(client.session, Registry([remote]))
     said = {}
     for line in LINES if packed else LINES[-1:]:

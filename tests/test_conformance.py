@@ -22,9 +22,10 @@ from recorder import Answer, Answers, Request, answering, hurried
 from imgkit.client import Client
 from imgkit.digest import Digest
 from imgkit.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
+from imgkit.place import EMBEDDED
 from imgkit.reference import Reference
 from imgkit.server import Registry
-from imgkit.server.transport import HOME, mount, serve
+from imgkit.server.transport import mount, serve
 from imgkit.store import Store
 
 REPO, OTHER = "/v2/conformance/one", "/v2/conformance/two"
@@ -176,7 +177,7 @@ def asker(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Asker]:
         with serve(registry) as served, Asker(served.url) as asker:
             yield asker
     else:
-        with Asker(HOME) as asker:
+        with Asker(EMBEDDED) as asker:
             mount(asker, registry)
             yield asker
     registry.close()

@@ -17,8 +17,9 @@ from conftest import NIGHTLY
 
 from imgkit.digest import Digest
 from imgkit.manifest import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor, Manifest
+from imgkit.place import EMBEDDED
 from imgkit.server import Registry
-from imgkit.server.transport import HOME, mount
+from imgkit.server.transport import mount
 from imgkit.store import Store
 
 KILLS = 200 if NIGHTLY else 20
@@ -107,7 +108,7 @@ def test_kill_at_any_moment(tmp_path: Path, record_property: Callable[[str, obje
         new = killed(tmp_path, number, rng)
         promised |= new
         store = Store(tmp_path)
-        with Asker(HOME) as asker:
+        with Asker(EMBEDDED) as asker:
             mount(asker, Registry([store], auth=False))
             for path, data in (promised if number == KILLS - 1 else new).items():
                 assert asker.get(f"{REPO}/{path}").content == data

@@ -13,10 +13,11 @@ from asker import LAYER, REDIS, Asker, codes, fill
 from imgkit.client import Client
 from imgkit.digest import Digest
 from imgkit.manifest import OCI_LAYER, Descriptor
+from imgkit.place import EMBEDDED
 from imgkit.reference import Reference
 from imgkit.server import Registry
 from imgkit.server.faults import Fault
-from imgkit.server.transport import HOME, mount, serve
+from imgkit.server.transport import mount, serve
 from imgkit.store import Store
 
 BLOB = f"{REDIS}/blobs/{Digest.of(LAYER)}"
@@ -46,7 +47,7 @@ def asker(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Asker]:
             asker.registry = registry
             yield asker
     else:
-        with Asker(HOME) as asker:
+        with Asker(EMBEDDED) as asker:
             mount(asker, registry)
             asker.registry = registry
             yield asker

@@ -10,9 +10,10 @@ import requests
 from asker import LAYER, REDIS, Asker, codes, fill
 
 from imgkit.digest import Digest
+from imgkit.place import EMBEDDED
 from imgkit.reference import Reference
 from imgkit.server import Registry
-from imgkit.server.transport import HOME, mount
+from imgkit.server.transport import mount
 from imgkit.store import Store
 
 USERS = {"ada": "pässword", "bob": ""}
@@ -43,7 +44,7 @@ def guarded(folder: Path, **more: Any) -> tuple[Registry, Asker]:
     store = Store(folder)
     fill(store, "redis:7", "secret:1")
     registry = Registry([store], users=USERS, private=["secret"], **more)
-    asker = Asker(HOME)
+    asker = Asker(EMBEDDED)
     mount(asker, registry)
     return registry, asker
 

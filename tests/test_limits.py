@@ -38,6 +38,7 @@ from imgkit.layer import READ_LIMIT, Layer
 from imgkit.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, Descriptor, Index, Manifest
 from imgkit.overlay import Overlay
 from imgkit.overlay.tree import IMPLIED_LIMIT, LINK_LIMIT, STEP_LIMIT
+from imgkit.place import EMBEDDED
 from imgkit.reference import Reference
 from imgkit.server import transport
 from imgkit.store import Store
@@ -224,7 +225,7 @@ def pages(count: int) -> None:
         start("200 OK", [("Content-Type", "application/json"), *link])
         return [b'{"tags":[]}']
 
-    client = Client(mirror=transport.HOME)
+    client = Client(mirror=EMBEDDED)
     transport.mount(client.session, answer)
     assert client.repository(Reference.parse("app")).tags() == []
 
@@ -241,7 +242,7 @@ def redirects(count: int) -> None:
         start("200 OK", [("Content-Type", manifest.OCI_MANIFEST)])
         return [raw]
 
-    client = Client(mirror=transport.HOME)
+    client = Client(mirror=EMBEDDED)
     transport.mount(client.session, answer)
     assert client.repository(Reference.parse("app")).resolve(Reference.parse("app:1"))
 

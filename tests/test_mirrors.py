@@ -18,6 +18,7 @@ from imgkit import commands, samples
 from imgkit.client import Client, Exchange
 from imgkit.image import copy, verify
 from imgkit.lab import Lab, Pulled, Text
+from imgkit.place import EMBEDDED
 from imgkit.reference import Reference
 from imgkit.server import Registry, transport
 from imgkit.store import Store
@@ -63,7 +64,7 @@ def mirrored(tmp_path: Path) -> Iterator[tuple[Client, list[Exchange], Store]]:
     """A client for which one registry answers for all."""
     asked: list[Exchange] = []
     store = Store(tmp_path / "mirror")
-    client = Client(mirror=transport.HOME, patience=hurried(), on_exchange=asked.append)
+    client = Client(mirror=EMBEDDED, patience=hurried(), on_exchange=asked.append)
     transport.mount(client.session, Registry([store]))
     yield client, asked, store
     client.session.close()
@@ -95,7 +96,7 @@ def test_a_mirror_is_told_each_time(tmp_path: Path, text: str, meant: str) -> No
 def test_a_registry_that_is_asked_itself_is_told_nothing(bench: Bench) -> None:
     """Without a mirror there is no `ns=`."""
     add_image(bench.stores[0], "app")
-    bench.client.mirror = transport.HOME
+    bench.client.mirror = EMBEDDED
     copy(bench.client.repository(bench.name(0, "app")), bench.local, bench.name(0, "app"))
     assert [e.url for e in bench.asked if "ns=" in e.url] == []
 

@@ -13,6 +13,7 @@ from imgkit.client import Client
 from imgkit.errors import LimitExceeded, NoMatchingPlatform, NotFound
 from imgkit.image import Image, copy, verify
 from imgkit.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Index
+from imgkit.place import EMBEDDED
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.server import Registry, transport
@@ -28,7 +29,7 @@ class Bench:
     def __init__(self, tmp_path: Path) -> None:
         self.remote = Store(tmp_path / "remote")
         self.local = Store(tmp_path / "local")
-        self.client = Client(mirror=transport.HOME, patience=hurried())
+        self.client = Client(mirror=EMBEDDED, patience=hurried())
         transport.mount(self.client.session, Registry([self.remote]))
 
     def index(self, *entries: Descriptor) -> Descriptor:

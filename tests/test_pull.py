@@ -26,6 +26,7 @@ from imgkit.errors import (
 )
 from imgkit.image import COMPLETE, DOWNLOADING, EXISTS, WAITING, Progress, copy, verify
 from imgkit.manifest import OCI_MANIFEST
+from imgkit.place import EMBEDDED
 from imgkit.platforms import Platform
 from imgkit.pull import Pull
 from imgkit.reference import Reference
@@ -46,7 +47,7 @@ class Bench:
         self.local = Store(tmp_path / "local")
         self.exchanges: list[Exchange] = []
         self.served = transport.serve(self.registry) if served else None
-        self.mirror = self.served.url if self.served else transport.HOME
+        self.mirror = self.served.url if self.served else EMBEDDED
         self.pauses: list[float] = []
         patience = hurried(self.pauses)
         self.client = Client(

@@ -20,6 +20,7 @@ from imgkit.digest import Digest
 from imgkit.errors import DigestMismatch, ImgkitError, NotFound, RegistryError, Unauthorized
 from imgkit.image import copy, verify
 from imgkit.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
+from imgkit.place import EMBEDDED
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.server import Registry, transport
@@ -419,7 +420,7 @@ def test_a_push_in_a_storm(
     local.put_bytes(data, OCI_LAYER)
     remote = Store(tmp_path / "remote")
     stormy = Stormy(Registry([remote]), spoils)
-    client = Client(mirror=transport.HOME, patience=hurried(), piece=piece)
+    client = Client(mirror=EMBEDDED, patience=hurried(), piece=piece)
     transport.mount(client.session, stormy)
     with local.open(blob) as stream:
         client.repository(Reference.parse("team/app")).put(blob, stream)
@@ -438,7 +439,7 @@ def test_a_manifest_is_pushed_again(tmp_path: Path, status: int) -> None:
     local, remote = Store(tmp_path / "local"), Store(tmp_path / "remote")
     made = add_image(local, "app")
     stormy = Stormy(Registry([remote]), [("PUT", "/manifests/", status)])
-    client = Client(mirror=transport.HOME, patience=hurried())
+    client = Client(mirror=EMBEDDED, patience=hurried())
     transport.mount(client.session, stormy)
     named = Reference.parse("app:latest")
     copy(local, client.repository(named), named)
@@ -461,7 +462,7 @@ def test_a_push_is_given_up(
 ) -> None:
     """What does not pass is raised: at once, or after all tries."""
     stormy = Stormy(Registry([Store(tmp_path)]), spoils)
-    client = Client(mirror=transport.HOME, patience=hurried())
+    client = Client(mirror=EMBEDDED, patience=hurried())
     transport.mount(client.session, stormy)
     with pytest.raises(error):
         client.repository(Reference.parse("app")).put(BLOB, io.BytesIO(b"data"))

@@ -22,6 +22,7 @@ from imgkit.client import Client, Exchange
 from imgkit.digest import Digest
 from imgkit.errors import ImgkitError
 from imgkit.image import copy, verify
+from imgkit.place import EMBEDDED
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.server import Registry, transport
@@ -147,7 +148,7 @@ class Weather:
 def pull(registry: Registry, schedule: Iterable[Spoil], store: Store) -> list[Exchange]:
     """What was asked; raises what the pull raises, after at most so many requests."""
     asked: list[Exchange] = []
-    client = Client(mirror=transport.HOME, patience=hurried(), on_exchange=asked.append)
+    client = Client(mirror=EMBEDDED, patience=hurried(), on_exchange=asked.append)
     transport.mount(client.session, Weather(registry, schedule))
     try:
         copy(client.repository(NAME), store, NAME, platform=AMD64, jobs=1)

@@ -23,10 +23,11 @@ from imgkit.manifest import (
     Index,
     Manifest,
 )
+from imgkit.place import EMBEDDED
 from imgkit.reference import Reference
 from imgkit.server import Registry
 from imgkit.server.faults import Fault
-from imgkit.server.transport import HOME, Served, mount, serve
+from imgkit.server.transport import Served, mount, serve
 from imgkit.store import Store
 
 ERRORS = [
@@ -565,10 +566,10 @@ def test_the_same_without_a_socket(store: Store) -> None:
     """Mounted on a session, the registry answers alike: challenge, token, range, push, faults."""
     fill(store, "redis:7")
     registry = Registry([store])
-    with Asker(HOME) as asker:
+    with Asker(EMBEDDED) as asker:
         mount(asker, registry)
         told = challenge(asker.get(f"{REDIS}/manifests/7"))
-        assert told["realm"] == f"{HOME}/token"
+        assert told["realm"] == f"{EMBEDDED}/token"
         asker.login(told["scope"], "repository:library/new:pull,push")
         assert asker.head(f"{REDIS}/manifests/7").headers["Content-Type"] == OCI_MANIFEST
         layer = f"{REDIS}/blobs/{Digest.of(LAYER)}"

@@ -28,6 +28,7 @@ from imgkit import samples
 from imgkit.client import Client
 from imgkit.commands import Bench, run
 from imgkit.commands.line import words
+from imgkit.place import EMBEDDED
 from imgkit.platforms import Platform
 from imgkit.server import transport
 
@@ -182,7 +183,7 @@ class Ours:
         self.texts: tuple[list[str], list[str]] = ([], [])
         self.bench = Bench(
             home=folder / "home",
-            client=lambda: Client(session=http, mirror=transport.HOME),
+            client=lambda: Client(session=http, mirror=EMBEDDED),
             say=self.texts[0].append,
             warn=self.texts[1].append,
             now=lambda: self.now,

@@ -12,7 +12,8 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from imgkit.errors import ImgkitError
-from imgkit.server.transport import HOME, mount, serve
+from imgkit.place import EMBEDDED
+from imgkit.server.transport import mount, serve
 
 CHUNK = b"x" * 100_000
 
@@ -66,7 +67,7 @@ def test_a_mounted_application_answers(session: requests.Session) -> None:
     """Path, query and headers arrive as they were sent; no host of that name is needed."""
     app = App()
     mount(session, app)
-    answer = session.get(f"{HOME}/a%20b/c?d=e&f=%2F", headers={"X-One": "1"})
+    answer = session.get(f"{EMBEDDED}/a%20b/c?d=e&f=%2F", headers={"X-One": "1"})
     assert (answer.status_code, answer.reason, answer.content) == (200, "OK", b"hello")
     assert answer.headers["X-Twice"] == "1, 2"
     assert (app.asked["PATH_INFO"], app.asked["QUERY_STRING"]) == ("/a b/c", "d=e&f=%2F")
@@ -89,9 +90,9 @@ def test_every_kind_of_body_is_sent(session: requests.Session, body: Any) -> Non
     """Bytes, text, a file or an iterator: the application reads the same."""
     app = App()
     mount(session, app)
-    session.post(f"{HOME}/", data=iter(body) if isinstance(body, list) else body)
+    session.post(f"{EMBEDDED}/", data=iter(body) if isinstance(body, list) else body)
     assert app.received == b"some bytes"
-    session.post(f"{HOME}/")
+    session.post(f"{EMBEDDED}/")
     assert app.received == b""
 
 
@@ -99,7 +100,7 @@ def test_a_body_is_made_while_it_is_read(session: requests.Session) -> None:
     """Reading a little of a large body makes only a little of it; closing closes it."""
     body = Closing(1000)
     mount(session, App(body, 1000 * len(CHUNK)))
-    answer = session.get(f"{HOME}/", stream=True)
+    answer = session.get(f"{EMBEDDED}/", stream=True)
     assert answer.raw.read(10, decode_content=False) == b"x" * 10
     assert answer.raw.read(150_000, decode_content=False) == b"x" * 150_000
     assert body.taken <= 4
@@ -111,7 +112,7 @@ def test_a_body_is_made_while_it_is_read(session: requests.Session) -> None:
 def test_head_has_a_length_and_no_body(session: requests.Session) -> None:
     """HEAD says how long the body would be."""
     mount(session, App(length=5))
-    answer = session.head(f"{HOME}/")
+    answer = session.head(f"{EMBEDDED}/")
     assert (answer.headers["Content-Length"], answer.content) == ("5", b"")
 
 
@@ -119,14 +120,14 @@ def test_a_short_body_is_noticed(session: requests.Session) -> None:
     """A body that ends before its length is a broken connection, as on a socket."""
     mount(session, App([b"only this"], 100))
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
-        session.get(f"{HOME}/")
+        session.get(f"{EMBEDDED}/")
 
 
 def test_an_application_that_fails(session: requests.Session) -> None:
     """Before the answer it is a 500; within the body it is a broken connection."""
     mount(session, App(Closing(2, fail=True), 300_000))
-    assert session.get(f"{HOME}/fail").status_code == 500
-    answer = session.get(f"{HOME}/", stream=True)
+    assert session.get(f"{EMBEDDED}/fail").status_code == 500
+    answer = session.get(f"{EMBEDDED}/", stream=True)
     with pytest.raises(HTTPError, match="the disk is gone"):
         answer.raw.read(decode_content=False)
 

@@ -12,9 +12,10 @@ from imgkit import samples
 from imgkit.client import Client
 from imgkit.client.patience import Patience
 from imgkit.commands import Bench, run
+from imgkit.place import EMBEDDED
 from imgkit.server import Registry
 from imgkit.server.faults import Fault
-from imgkit.server.transport import HOME, mount
+from imgkit.server.transport import mount
 from imgkit.store import Store
 
 Make = Callable[..., Bench]
@@ -34,7 +35,7 @@ def bench(tmp_path: Path, warned: list[str]) -> Make:
         registry.faults += faults
         session = requests.Session()
         mount(session, registry)
-        client = Client(session=session, mirror=HOME, patience=Patience(sleep=lambda _: None))
+        client = Client(session=session, mirror=EMBEDDED, patience=Patience(sleep=lambda _: None))
         return Bench(tmp_path / "home", lambda: client, lambda line: None, warned.append, jobs=1)
 
     return make

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import IO, TYPE_CHECKING, Any, Final, Self, cast
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -24,9 +24,6 @@ from imgkit.place import EMBEDDED
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
-
-
-HOME: Final = EMBEDDED
 
 
 class Served:
@@ -80,7 +77,7 @@ def serve(app: WSGIApplication, host: str = "127.0.0.1", port: int = 0) -> Serve
         return Served(_Server(host, port, app, _Quiet, fd=listener.fileno()))
 
 
-def mount(session: requests.Session, app: WSGIApplication, prefix: str = HOME) -> None:
+def mount(session: requests.Session, app: WSGIApplication, prefix: str = EMBEDDED) -> None:
     """Afterwards what the session asks under `prefix` is answered by `app`, in this process."""
     # The slash matters: without it, the prefix of http://a.b would be one of http://a.b.evil.com.
     session.mount(prefix.rstrip("/") + "/", _InProcess(app))
