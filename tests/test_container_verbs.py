@@ -222,16 +222,22 @@ def test_a_real_prompt(tmp_path: Path) -> None:
     )
     os.close(inner)
     screen = Screen(outer)
-    screen.wait_for("/ # ")
-    for typed, shown in TYPED:
-        screen.type(typed)
-        screen.wait_for(shown)
-    assert process.wait(20) == 3
-    os.close(outer)
+    try:
+        screen.wait_for("/ # ")
+        for typed, shown in TYPED:
+            screen.type(typed)
+            screen.wait_for(shown)
+        assert process.wait(20) == 3
+    finally:
+        process.kill()
+        process.wait(20)
+        os.close(outer)
     listed = [sys.executable, "-m", "imgkit", "container", "diff", "box"]
     done = subprocess.run(listed, env=env, capture_output=True, text=True, check=True)
     assert "A /file1" in done.stdout.splitlines()
 
+
+CTRL_C: Final = "\x03"
 
 TYPED: Final = (
     ("echo hello > /file1\n", "/ # "),
@@ -242,7 +248,7 @@ TYPED: Final = (
     ("echo n$i\n", "> "),
     ("done\n", "n1\r\nn2\r\n/etc # "),
     ("echo 'never\n", "> "),
-    ("\x03", "/etc # "),
+    (CTRL_C, "/etc # "),
     ("exit 3\n", ""),
 )
 
@@ -252,18 +258,25 @@ class Screen:
 
     def __init__(self, terminal: int) -> None:
         self.terminal = terminal
-        self.text = ""
+        self.text = self.typed = ""
 
     def type(self, text: str) -> None:
-        self.text = ""
+        self.text, self.typed = "", text
         os.write(self.terminal, text.encode())
 
     def wait_for(self, text: str) -> None:
-        """Read on until it is there."""
+        """Read on until it is there.
+
+        Python's `input` first prints the prompt and then waits for a key; a signal between the two
+        does not wake it. So a Ctrl-C that nothing answers is typed again, as a person would.
+        """
         until = time.monotonic() + 30
         while text not in self.text:
-            ready = select.select([self.terminal], [], [], until - time.monotonic())[0]
-            assert ready, f"not {text!r} but {self.text!r}"
+            assert time.monotonic() < until, f"not {text!r} but {self.text!r}"
+            if not select.select([self.terminal], [], [], 5)[0]:
+                if self.typed == CTRL_C:
+                    os.write(self.terminal, CTRL_C.encode())
+                continue
             try:
                 self.text += os.read(self.terminal, 4096).decode()
             except OSError:  # whoever wrote has ended
