@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 
 from imgkit.commands import FAILED, Bench, run
-from imgkit.commands.line import complete
 from imgkit.printable import shown
 
 INTERRUPTED = 130
@@ -22,6 +20,8 @@ def main(words: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     bench = Bench.of_user(_say, _warn)
     if words[:1] == ["__complete"]:
+        from imgkit.commands.line import complete  # noqa: PLC0415  every start would import it
+
         for word in complete(bench, words[1:-1], words[-1]):
             _say(word)
         return 0
@@ -31,7 +31,7 @@ def main(words: Sequence[str] | None = None) -> int:
     bench.hint = lambda line: _warn(f"imgkit: {line}")
     bench.stdin, bench.output = sys.stdin.buffer, sys.stdout.buffer
     if sys.stdin.isatty():
-        from imgkit.prompt import attach  # noqa: PLC0415  it takes long to import
+        from imgkit.prompt import attach  # noqa: PLC0415  every start would import it
 
         bench.attach = attach
     try:
@@ -52,8 +52,10 @@ class Lines:
 
     def __call__(self, lines: Sequence[str]) -> None:
         """Put these lines in the place of the last."""
+        from shutil import get_terminal_size  # noqa: PLC0415  every start would import it
+
         up = f"\x1b[{self._height}A\r" if self._height else ""
-        width = shutil.get_terminal_size().columns - 1
+        width = get_terminal_size().columns - 1
         text = "".join(f"{shown(line)[:width]}\n" for line in lines)
         sys.stdout.write(f"{up}\x1b[J{text}")
         sys.stdout.flush()

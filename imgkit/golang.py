@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from fractions import Fraction
 from typing import Final
 
 _ESCAPES: Final = {7: r"\a", 8: r"\b", 9: r"\t", 10: r"\n", 11: r"\v", 12: r"\f", 13: r"\r"}
@@ -69,6 +68,8 @@ def duration(text: str) -> int | None:
         return 0
     if not re.fullmatch(f"(?:{part})+", text):
         return None
+    from fractions import Fraction  # noqa: PLC0415  who only quotes starts faster without
+
     return int(sum(Fraction(count) * _UNITS[unit] for count, unit in re.findall(part, text)))
 
 
@@ -80,15 +81,15 @@ def say_duration(nanoseconds: int) -> str:
     """
     if nanoseconds and nanoseconds < 10**9:
         unit = "ms" if nanoseconds >= 10**6 else "µs" if nanoseconds >= 10**3 else "ns"
-        return _decimal(Fraction(nanoseconds, _UNITS[unit])) + unit
+        return _decimal(nanoseconds / _UNITS[unit]) + unit
     minutes, rest = divmod(nanoseconds, _UNITS["m"])
     hours, minutes = divmod(minutes, 60)
-    seconds = _decimal(Fraction(rest, _UNITS["s"])) + "s"
+    seconds = _decimal(rest / _UNITS["s"]) + "s"
     if hours:
         return f"{hours}h{minutes}m{seconds}"
     return f"{minutes}m{seconds}" if minutes else seconds
 
 
-def _decimal(number: Fraction) -> str:
-    text = f"{float(number):.9f}"
+def _decimal(number: float) -> str:
+    text = f"{number:.9f}"
     return text.rstrip("0").rstrip(".")

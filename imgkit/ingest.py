@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Self
@@ -140,6 +139,8 @@ def blob_path(home: Path, digest: Digest) -> Path:
 
 def new(folder: Path) -> tuple[Path, BinaryIO]:
     """A new file, and its name."""
+    import tempfile  # noqa: PLC0415  who only reads does without
+
     while True:
         handle, name = tempfile.mkstemp(dir=folder)
         file = os.fdopen(handle, "w+b")

@@ -11,7 +11,6 @@ images from the long-term release before its own up to its own.
 
 from __future__ import annotations
 
-import platform as host
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,6 +64,8 @@ class Platform:
     @classmethod
     def here(cls) -> Platform:
         """This machine's CPU, with Linux: what Docker asks for, on Docker Desktop too."""
+        import platform as host  # noqa: PLC0415  a list of images is made without
+
         return cls("linux", host.machine().lower() or "amd64")._normal()
 
     @classmethod

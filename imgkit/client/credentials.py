@@ -17,8 +17,6 @@ import base64
 import binascii
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,6 +151,9 @@ class _File:
         """What the helper says; None if it knows no login, or is not installed."""
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", helper):
             raise self._problem(f"{helper!r} is not the name of a credential helper")
+        import shutil  # noqa: PLC0415  few have a helper, and every pull would import these
+        import subprocess  # noqa: PLC0415
+
         name = f"docker-credential-{helper}"
         program = shutil.which(name)
         if program is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -12,15 +11,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
-import platformdirs
-
 from imgkit.errors import ImgkitError
 from imgkit.image import JOBS, Progress, Source
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import Store
 
-if TYPE_CHECKING:  # most verbs need neither, and they take long to import
+if TYPE_CHECKING:  # most verbs need none of them, and they take long to import
+    import random
+
     from imgkit.client import Client, Repository
     from imgkit.container.containers import Containers
     from imgkit.container.terminal import Terminal
@@ -116,7 +115,7 @@ class Bench:
         """
         home = os.environ.get("IMGKIT_HOME")
         bench = cls(
-            home=Path(home) if home else platformdirs.user_data_path("imgkit"),
+            home=Path(home) if home else _home(),
             client=_embedded,
             say=say,
             warn=warn,
@@ -174,6 +173,13 @@ class Bench:
         self.say("Are you sure you want to continue? [y/N] ")
         line = self.stdin.readline() if self.stdin else b""
         return line.strip().lower() in (b"y", b"yes")
+
+
+def _home() -> Path:
+    """Where the local repository of this user is, unless they say otherwise."""
+    import platformdirs  # noqa: PLC0415  see above
+
+    return platformdirs.user_data_path("imgkit")
 
 
 def _embedded() -> Client:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from imgkit.commands.bench import Bench, Refused, daemon
 from imgkit.errors import InvalidReference, NotFound
-from imgkit.inventory import Holding, find
 from imgkit.reference import Reference
+
+if TYPE_CHECKING:  # a pull finds nothing here, and starts faster without
+    from imgkit.inventory import Holding
 
 
 def named(text: str) -> Reference:
@@ -33,6 +37,8 @@ def wrong(error: InvalidReference, *, engine: bool = False) -> str:
 
 def found(bench: Bench, text: str) -> tuple[Holding, Reference | None]:
     """The image of that name or ID, and the name; the engine refuses what is none."""
+    from imgkit.inventory import find  # noqa: PLC0415  see above
+
     try:
         return find(bench.store, text)
     except NotFound as error:

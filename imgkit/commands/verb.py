@@ -8,7 +8,6 @@ begins. A verb may have several names: `images` is also `image ls`.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -204,6 +203,8 @@ def explained(prog: str, called: str, names: Sequence[str], verb: Verb) -> str:
 
 def _listed(flags: Sequence[Flag]) -> Iterator[str]:
     """The flags as a table; a long help goes on below itself."""
+    import textwrap  # noqa: PLC0415  every start would import it
+
     left = [
         f"  {f'-{flag.short},' if flag.short else '':3} --{flag.name} {flag.value}".rstrip()
         for flag in flags
