@@ -6,6 +6,7 @@ import atexit
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -66,6 +67,8 @@ def isolate() -> None:
 
 
 def pytest_configure() -> None:
+    # A shell starts what runs in the background deaf to Ctrl-C, and our processes inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     isolate()
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -156,11 +157,14 @@ def test_serve(run: Run, tmp_path: Path) -> None:
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as one:
         assert one.stdout
         assert one.stderr
-        host = one.stdout.readline().split("http://")[1].strip()
-        assert run("pull", f"{host}/library/redis").returncode == 0
-        refused(run("serve", "--port", host.split(":")[1]), "port")
-        one.send_signal(2)
-        assert one.wait(10) == 130
+        try:
+            host = one.stdout.readline().split("http://")[1].strip()
+            assert run("pull", f"{host}/library/redis").returncode == 0
+            refused(run("serve", "--port", host.split(":")[1]), "port")
+            one.send_signal(signal.SIGINT)
+            assert one.wait(60) == 130
+        finally:
+            one.kill()
         assert "Traceback" not in one.stderr.read()
 
 

@@ -178,8 +178,10 @@ def test_ctrl_c(bench: Bench, fault: Fault) -> None:
     """It ends a pull soon, whatever that waits for; what came is gone on with the next time."""
     config = bench.remote.image("app").manifest.config.digest
     bench.registry.faults += [Fault("slow", config), fault]
+    some_comes = fault.what == "stall"
     with ended(process := bench.start()):
         until(lambda: len(bench.registry.log) > 5 and layers_asked(bench, config) == 3, process)
+        until(lambda: bool(bench.begun()) == some_comes, process)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=SOON)
@@ -188,7 +190,7 @@ def test_ctrl_c(bench: Bench, fault: Fault) -> None:
     bench.registry.faults.clear()
     bench.asked()
     begun = bench.begun()
-    assert bool(begun) == (fault.what == "stall")
+    assert bool(begun) == some_comes
     with ended(process := bench.start()):
         process.communicate(timeout=60)
     asked = bench.asked()
