@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +28,7 @@ from imgkit.place import EMBEDDED
 from imgkit.reference import Reference
 from imgkit.server import Registry
 from imgkit.server.faults import Fault
+from imgkit.server.tokens import Tokens
 from imgkit.server.transport import Served, mount, serve
 from imgkit.store import Store
 
@@ -318,6 +320,22 @@ def test_a_token_ends(store: Store) -> None:
     with serve(Registry([store], token_life=0)) as served, Asker(served.url) as asker:
         asker.login("repository:library/redis:pull")
         assert challenge(asker.get("/v2/"))["error"] == "invalid_token"
+
+
+def test_tokens_that_are_handed_out_at_once_are_all_good() -> None:
+    """Clients that ask for tokens at the same time do not take each other's away."""
+    tokens, before = Tokens(300), sys.getswitchinterval()
+
+    def issue(_: int) -> str:
+        return str(tokens.issue(["repository:a:pull"], lambda *_: True)["token"])
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            given = list(pool.map(issue, range(1000)))
+    finally:
+        sys.setswitchinterval(before)
+    assert [token for token in given if not tokens.allows(token, "a", "pull")] == []
 
 
 # -- push -------------------------------------------------------------------------------------

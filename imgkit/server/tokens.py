@@ -42,8 +42,10 @@ class Tokens:
         """A new token, as the JSON that a client expects, for what is `allowed` of the scopes."""
         now, token = time.monotonic(), secrets.token_urlsafe(24)
         wanted = frozenset(pair for scope in scopes for pair in _pairs(scope) if allowed(*pair))
-        alive = {old: grant for old, grant in list(self._grants.items()) if grant.ends > now}
-        self._grants = alive | {token: _Grant(wanted, now + self.life)}
+        for old, grant in list(self._grants.items()):  # never replaced: others are issuing too
+            if grant.ends <= now:
+                self._grants.pop(old, None)
+        self._grants[token] = _Grant(wanted, now + self.life)
         return {
             "token": token,
             "access_token": token,
@@ -53,7 +55,7 @@ class Tokens:
 
     def forget(self, token: str | None) -> None:
         """Afterwards this token is as good as one that has outlived its time."""
-        self._grants = {kept: grant for kept, grant in self._grants.items() if kept != token}
+        self._grants.pop(token or "", None)
 
     def allows(self, token: str | None, path: str, action: str) -> bool:
         """Whether the token is good for doing this to that repository."""
