@@ -32,6 +32,14 @@ MANY: Final = (
     "lab = Lab()\nadd_image(lab.store, 'many', [files, files])",
     "LayerExplorer(lab.image('many'))",
 )
+HASTY: Final = (
+    "import time\nfrom imgkit import samples\nfrom imgkit.mount import Mount",
+    "from imgkit.lab import Lab\nfrom imgkit.widgets import BuildStepper, OverlayStepper",
+    "steps = OverlayStepper(Mount(samples.image('demo/leaky').layers))\nsteps",
+    "steps.more.observe(lambda _: time.sleep(0.2), 'value')",
+    "BuildStepper(Lab(), 'FROM scratch', {'a': b'', 'b': b''})",
+)
+"""Two widgets; the kernel takes its time over one field of the first."""
 LESSONS: Final = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -562,6 +570,44 @@ def test_thousands_of_paths_by_keyboard(many: Locator) -> None:
     expect(many.get_by_role("button", name="Back")).to_be_focused()
     keyboard.press("Space")
     expect(lines).to_have_count(50)
+
+
+@pytest.fixture(scope="module")
+def hasty(lab: Lab) -> Iterator[Page]:
+    """A page whose widgets are filled in and clicked faster than any person would."""
+    with written(lab, "hasty", HASTY) as page:
+        yield page
+
+
+def test_no_click_overtakes_a_field(hasty: Page) -> None:
+    """Two fields are filled in and the button is clicked at once, twenty times: each time the step
+    is of what stood in the fields, though the kernel is still busy with the first of them.
+    """
+    stepper = hasty.locator(OUTPUT, has=hasty.get_by_label("to path"))
+    stepper.get_by_label("Do", exact=True).select_option("write")
+    expect(stepper.get_by_label("Text")).to_be_visible()
+    lines = [f"{n}  $ echo t{n} > /p{n}" for n in range(1, 21)]
+    for n in range(1, 21):
+        stepper.get_by_label("Text").fill(f"t{n}")
+        stepper.get_by_label("to path").fill(f"/p{n}")
+        stepper.get_by_role("button", name="Do it").click()
+        expect(stepper.get_by_label("Steps so far")).to_contain_text(f"{n}  $")
+        assert stepper.get_by_label("Steps so far").inner_text().split("\n")[:n] == lines[:n]
+
+
+def test_no_build_overtakes_the_dockerfile(hasty: Page) -> None:
+    """A line is typed and Build pressed at once, ten times: each time the line is built."""
+    builder = hasty.locator(OUTPUT, has=hasty.get_by_label("Dockerfile"))
+    keyboard = hasty.keyboard
+    for n in range(1, 11):
+        builder.get_by_label("Dockerfile").focus()
+        keyboard.press("Control+End")
+        keyboard.type(f"\nENV A={n}")
+        builder.get_by_role("button", name="Build").click()
+        expect(builder.get_by_text(f"Build {n}", exact=True)).to_be_visible()
+        assert builder.locator("tbody tr code").all_inner_texts()[1:] == [
+            f"ENV A={m}" for m in range(1, n + 1)
+        ]
 
 
 @pytest.fixture(scope="module")

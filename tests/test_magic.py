@@ -129,10 +129,10 @@ def test_a_pull_is_shown(shell: Any) -> None:
     bench.watch, bench.on_progress = pull.watching, pull.progress
     assert run(bench, ["pull", "redis"]) == 0
     assert [row.state for row in pull.rows] == ["Verified, kept"] * 9
-    assert "told kept" in view.view.value
-    assert "Every digest was right" in view.view.value
+    assert "told kept" in view.box.value
+    assert "Every digest was right" in view.box.value
     assert run(bench, ["pull", "nosuch"]) == 1
-    assert "Not pulled" in view.view.value
+    assert "Not pulled" in view.box.value
 
 
 def test_words_are_completed_in_bash(tmp_path: Path) -> None:

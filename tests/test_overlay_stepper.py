@@ -12,7 +12,7 @@ from imgkit.mount import Mount
 from imgkit.mount.inode import tree
 from imgkit.stepper import OPERATIONS, Stepper
 from imgkit.widgets import OverlayStepper
-from imgkit.widgets.overlay_stepper import page, table
+from imgkit.widgets.overlay_stepper import page, trees
 
 NASTY: Final = '<b onclick="x">&\x1b[31m'
 
@@ -103,7 +103,7 @@ def test_text_from_outside_stays_text() -> None:
     stepper = Stepper(Mount([tree({NASTY: NASTY.encode()})]), [NASTY])
     for name in OPERATIONS:
         stepper.take(name, NASTY, NASTY)
-        shown = page(stepper, NASTY) + table(stepper, "/")
+        shown = page(stepper, NASTY) + trees(stepper, "/")
         assert "<b " not in shown
         assert "\x1b" not in shown
         assert "\x1b" not in repr(stepper)

@@ -99,6 +99,16 @@ def test_it_looks_again(lab: Lab) -> None:
     assert "alpine:latest" in matrix.names
 
 
+def test_no_click_overtakes_a_box(lab: Lab) -> None:
+    """The kernel is to hear of all controls in its main thread, also of boxes that came later."""
+    matrix = SharingMatrix(lab)
+    assert "text/plain" in matrix._repr_mimebundle_()
+    lab.pull("alpine")
+    matrix.again.click()
+    for control in (*matrix.names.values(), matrix.also, matrix.force, matrix.go, matrix.again):
+        assert control.comm._reply_subshell_for({}, "another thread") is None
+
+
 def test_text_is_escaped(lab: Lab) -> None:
     """What was typed stays text, and steers no terminal."""
     matrix = SharingMatrix(lab)

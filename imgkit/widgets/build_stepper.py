@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import ipywidgets
@@ -15,7 +13,8 @@ from imgkit.lab import Lab
 from imgkit.legend import LEGEND
 from imgkit.printable import shown
 from imgkit.rebuild import BASE, Rebuild, Row, Run
-from imgkit.widgets.style import CSS, caption, safe, told
+from imgkit.widgets.style import CSS, caption, safe, table, told
+from imgkit.widgets.view import View, button, field, labelled
 
 LOOK: Final = f"""<style>
 .imgkit-steps td {{ vertical-align: top !important; }}
@@ -27,13 +26,10 @@ LOOK: Final = f"""<style>
   border-left-style: dashed !important; font-weight: 600; }}
 </style>"""
 
-_LATE: Final = 0.2
-"""Seconds that news of a field may come after a click."""
-
 _HEAD: Final = ("No.", "Step", "Whence", "Made", "Why")
 
 
-class BuildStepper:
+class BuildStepper(View):
     """A view of one `Rebuild`: edit the Dockerfile or a file, then build, all at once or by steps.
 
     It builds in the lab's local repository; the image gets the name `tag`.
@@ -50,21 +46,20 @@ class BuildStepper:
             ),
         )
         self.rebuild = Rebuild(lab.store, text, files or {}, options, tag)
-        self._one_at_a_time = threading.RLock()
         self.text = _area(text, "Dockerfile", len(text.splitlines()) + 1)
         self.file = ipywidgets.Dropdown(
             options=[(shown(name), name) for name in self.rebuild.files],
             description="File",
-            **_labelled("360px"),
+            **labelled("360px", 80),
         )
         self.content = _area("", "holds", 3)
         self.no_cache = ipywidgets.Checkbox(
             value=False, description="Without the cache (--no-cache)", indent=False
         )
-        self.go = _button("Build", "All steps that are left", self._build, "primary")
-        self.next = _button("Next step", "One step of the build", self._step)
+        self.go = button("Build", "All steps that are left", self._build, "primary")
+        self.next = button("Next step", "One step of the build", self._step)
         self.view = ipywidgets.HTML()
-        self.step = ipywidgets.Dropdown(description="Show step", **_labelled("760px"))
+        self.step = ipywidgets.Dropdown(description="Show step", **labelled("760px", 80))
         self.about = ipywidgets.HTML()
         files_box = ipywidgets.VBox([self.file, self.content])
         files_box.layout.display = None if self.rebuild.files else "none"
@@ -102,43 +97,29 @@ class BuildStepper:
             lines += ["", f"Step {self.row.number}", *(f"  {line}" for line in _facts(self.row))]
         return shown("\n".join(lines))
 
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle = self.box._repr_mimebundle_(**more) or {}
-        return {**bundle, "text/plain": repr(self)}
-
     # -- what was clicked -----------------------------------------------------------------------
 
     def _edited(self, *_: object) -> None:
         """Afterwards the next build is of what stands in the fields."""
-        with self._one_at_a_time:
-            rebuild, files = self.rebuild, dict(self.rebuild.files)
-            if self.file.value is not None and _text(files[self.file.value]) != self.content.value:
-                files[self.file.value] = self.content.value.encode()
-            new = self.text.value, files, self.no_cache.value
-            if new != (rebuild.text, rebuild.files, rebuild.no_cache):
-                rebuild.stop()
-                rebuild.text, rebuild.files, rebuild.no_cache = new
+        rebuild, files = self.rebuild, dict(self.rebuild.files)
+        if self.file.value is not None and _text(files[self.file.value]) != self.content.value:
+            files[self.file.value] = self.content.value.encode()
+        new = self.text.value, files, self.no_cache.value
+        if new != (rebuild.text, rebuild.files, rebuild.no_cache):
+            rebuild.stop()
+            rebuild.text, rebuild.files, rebuild.no_cache = new
 
     def _chose_file(self, *_: object) -> None:
         if self.file.value is not None:
             self.content.value = _text(self.rebuild.files[self.file.value])
 
     def _build(self, *_: object) -> None:
-        self._carry_out(self.rebuild.build)
+        self.rebuild.build()
+        self._draw()
 
     def _step(self, *_: object) -> None:
-        self._carry_out(self.rebuild.step)
-
-    def _carry_out(self, work: Callable[[], Run]) -> None:
-        """Build, with all that was typed before the click.
-
-        JupyterLab delivers clicks in the main thread and news of fields in another, so that the
-        last of these may come after the click that ended the typing.
-        """
-        time.sleep(_LATE)
-        with self._one_at_a_time:
-            work()
-            self._draw()
+        self.rebuild.step()
+        self._draw()
 
     def _draw(self) -> None:
         rows = self.run.rows
@@ -163,12 +144,11 @@ def page(rebuild: Rebuild) -> str:
         return f'{CSS}<div class="imgkit">{told("Nothing has been built yet.")}</div>'
     run = rebuild.runs[-1]
     body = "".join(map(_tr, run.rows))
-    head = "".join(f'<th scope="col">{text}</th>' for text in _HEAD)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     look = "refused" if run.error else "kept" if run.is_done else "none"
     number = caption(f"Build {len(rebuild.runs)}")
+    rows = table(_HEAD, body) if run.rows else ""
     return (
-        f'{CSS}{LOOK}<div class="imgkit imgkit-steps">{number}{table if run.rows else ""}'
+        f'{CSS}{LOOK}<div class="imgkit imgkit-steps">{number}{rows}'
         f"{told(shown(run.said), look)}</div>"
     )
 
@@ -205,21 +185,5 @@ def _text(content: bytes) -> str:
     return content.decode(errors="replace")
 
 
-def _area(text: str, name: str, rows: int) -> ipywidgets.Textarea:
-    made = ipywidgets.Textarea(text, description=name, rows=rows, **_labelled("760px"))
-    made.add_class("imgkit-mono")
-    made.continuous_update = False  # else a click may overtake what was typed last
-    return made
-
-
-def _labelled(width: str) -> dict[str, Any]:
-    return {
-        "layout": ipywidgets.Layout(width=width, max_width="100%"),
-        "style": {"description_width": "80px"},
-    }
-
-
-def _button(text: str, says: str, do: Any, style: str = "") -> ipywidgets.Button:
-    made = ipywidgets.Button(description=text, tooltip=says, button_style=style)
-    made.on_click(do)
-    return made
+def _area(text: str, name: str, rows: int) -> Any:
+    return field(ipywidgets.Textarea, text, description=name, rows=rows, **labelled("760px", 80))

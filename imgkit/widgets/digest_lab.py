@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import ipywidgets
 
@@ -14,7 +14,8 @@ from imgkit.legend import LEGEND
 from imgkit.printable import shown
 from imgkit.tampering import Link, Tampering
 from imgkit.tampering.links import NOBODY
-from imgkit.widgets.style import CSS, caption, safe, told
+from imgkit.widgets.style import CSS, caption, safe, table, told
+from imgkit.widgets.view import View, button, field, labelled
 
 ROW: Final = 16
 """Bytes in a line of the view."""
@@ -31,28 +32,25 @@ _LOOK: Final = f"""<style>
 </style>"""
 
 
-class DigestLab:
+class DigestLab(View):
     """A view of one `Tampering`: choose a byte, change it, and rewrite the records if you like."""
 
     def __init__(self, image: Image, part: str = "", find: str = "") -> None:
         self.tampering = Tampering(image)
-        wide = {"description_width": "72px"}
-
-        def field(width: int) -> dict[str, Any]:
-            return {"style": wide, "layout": ipywidgets.Layout(width=f"{width}px")}
-
+        wide = labelled("270px", 72)
         names = self.tampering.first.names
-        self.part = ipywidgets.Dropdown(options=names, description="In the", **field(270))
-        self.find = ipywidgets.Text(description="Find", placeholder="a text", **field(270))
-        self.at = ipywidgets.BoundedIntText(description="Byte", min=0, **field(270))
-        self.value = ipywidgets.Text(
-            description="New value", placeholder="a letter, two hex digits, or empty", **field(320)
+        self.part = ipywidgets.Dropdown(options=names, description="In the", **wide)
+        self.find = field(ipywidgets.Text, description="Find", placeholder="a text", **wide)
+        self.at = ipywidgets.BoundedIntText(description="Byte", min=0, **wide)
+        self.value = field(
+            ipywidgets.Text,
+            description="New value",
+            placeholder="a letter, two hex digits, or empty",
+            **labelled("320px", 72),
         )
-        for typed in (self.find, self.value):
-            typed.continuous_update = False  # else a click may overtake what was typed last
-        self.go = _button("Change it", "An empty value changes the lowest bit", self._go, "primary")
-        self.mend = _button("Rewrite a record", "The deepest that is wrong", self._mend)
-        self.again = _button("Start again", "Every byte is as it was", self._again)
+        self.go = button("Change it", "An empty value changes the lowest bit", self._go, "primary")
+        self.mend = button("Rewrite a record", "The deepest that is wrong", self._mend)
+        self.again = button("Start again", "Every byte is as it was", self._again)
         self.bytes = ipywidgets.HTML()
         self.view = ipywidgets.HTML()
         rows = (
@@ -91,10 +89,6 @@ class DigestLab:
             for link in lie.links
         ]
         return shown("\n".join(["DigestLab", *self._told(), "", head, *rows]))
-
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle = self.box._repr_mimebundle_(**more) or {}
-        return {**bundle, "text/plain": repr(self)}
 
     # -- what was clicked -----------------------------------------------------------------------
 
@@ -185,8 +179,8 @@ def page(lie: Tampering, said: Sequence[str], problem: str) -> str:
     return (
         f'<div class="imgkit imgkit-lab"><ol>{lines}</ol>{told(problem) if problem else ""}'
         f"{_outcome(by_tag)}{_outcome(by_digest)}"
-        f"{caption('The documents')}{_table(_DOCUMENTS, documents)}"
-        f"{caption('The layers')}{_table(_LAYERS, layers)}</div>"
+        f"{caption('The documents')}{table(_DOCUMENTS, documents)}"
+        f"{caption('The layers')}{table(_LAYERS, layers)}</div>"
     )
 
 
@@ -197,11 +191,6 @@ _LAYERS: Final = (
     "Tar: DiffID, in the config",
     "Stack so far: ChainID, computed",
 )
-
-
-def _table(head: Sequence[str], body: str) -> str:
-    heads = "".join(f'<th scope="col">{text}</th>' for text in head)
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cell(lie: Tampering, link: Link) -> str:
@@ -236,9 +225,3 @@ def _byte(text: str) -> int | None:
     if re.fullmatch("[0-9a-fA-F]{2}", text):
         return int(text, 16)
     raise ValueError(f"{text!r} is no byte: type one letter, or two hex digits such as 4a.")
-
-
-def _button(text: str, says: str, do: Any, style: str = "") -> ipywidgets.Button:
-    made = ipywidgets.Button(description=text, tooltip=says, button_style=style)
-    made.on_click(do)
-    return made

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import ipywidgets
 
@@ -15,6 +14,7 @@ from imgkit.tar.entry import Kind
 from imgkit.units import size
 from imgkit.walk import LISTED, Folder, Touch, Walk
 from imgkit.widgets.style import CSS, caption, safe
+from imgkit.widgets.view import View, button
 
 _LABELLED: Final = {
     "layout": ipywidgets.Layout(width="auto", max_width="860px"),
@@ -24,7 +24,7 @@ _ROWS: Final = 11
 """Lines of the list that are seen at once."""
 
 
-class LayerExplorer:
+class LayerExplorer(View):
     """A view of one `Walk`: choose a layer, then one of the paths that it touches.
 
     Where a layer touches more than `LISTED` paths, the list has its folders, which can be opened:
@@ -42,15 +42,13 @@ class LayerExplorer:
         self.where = ipywidgets.HTML()
         self.path = ipywidgets.Select(**_LABELLED, description="Path")
         self.path.add_class("imgkit-mono")
-        self.open = ipywidgets.Button(description="Open", tooltip="List what is in the folder")
-        self.back = ipywidgets.Button(description="Back", tooltip="The list that was here before")
+        self.open = button("Open", "List what is in the folder", self._open)
+        self.back = button("Back", "The list that was here before", self._back)
         self.file = ipywidgets.HTML()
         self.folders: list[str] = []
         """The folders that were opened, one within the other."""
         self.rows: Sequence[Touch | Folder] = ()
         """What is to be chosen from; the list has the first `LISTED` of it."""
-        # JupyterLab delivers clicks in the main thread, and what was chosen or typed in another.
-        self._one_at_a_time = threading.RLock()
         buttons = ipywidgets.HBox([self.open, self.back])
         buttons.layout.margin = "0 0 0 48px"  # below the list
         self.box = ipywidgets.VBox(
@@ -68,8 +66,6 @@ class LayerExplorer:
         self.layer.observe(self._chose_layer, "value")
         self.find.observe(lambda _: self._list(), "value")
         self.path.observe(self._chose_path, "index")
-        self.open.on_click(self._open)
-        self.back.on_click(self._back)
         self._chose_layer()
 
     @property
@@ -86,10 +82,6 @@ class LayerExplorer:
         if self.chosen:
             lines += ["", f"/{self.chosen.path}", *map("  ".__add__, self._story(self.chosen))]
         return shown("\n".join(lines))
-
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle = self.box._repr_mimebundle_(**more) or {}
-        return {**bundle, "text/plain": repr(self)}
 
     # -- what was clicked -----------------------------------------------------------------------
 
@@ -119,28 +111,27 @@ class LayerExplorer:
 
         The page gets one message for the list, and last of all one for what is chosen.
         """
-        with self._one_at_a_time:
-            number, text = self.layer.value, self.find.value.strip()
-            folder = self.folders[-1] if self.folders else ""
-            self.rows = self.walk.find(number, text) if text else self.walk.listing(number, folder)
-            self.path.unobserve(self._chose_path, "index")
-            with self.path.hold_sync():
-                self.path.index = None
-                self.path.options = [(shown(str(row)), row.path) for row in self.rows[:LISTED]]
-                self.path.index = self._first(chosen) if self.rows else None
-                self.path.disabled = not self.rows
-                self.path.rows = min(_ROWS, max(3, len(self.walk.touches(number))))
-            self.path.observe(self._chose_path, "index")
-            self._offer()
-            self._chose_path()
+        number, text = self.layer.value, self.find.value.strip()
+        folder = self.folders[-1] if self.folders else ""
+        self.rows = self.walk.find(number, text) if text else self.walk.listing(number, folder)
+        self.path.unobserve(self._chose_path, "index")
+        with self.path.hold_sync():
+            self.path.index = None
+            self.path.options = [(shown(str(row)), row.path) for row in self.rows[:LISTED]]
+            self.path.index = self._first(chosen) if self.rows else None
+            self.path.disabled = not self.rows
+            self.path.rows = min(_ROWS, max(3, len(self.walk.touches(number))))
+        self.path.observe(self._chose_path, "index")
+        self._offer()
+        self._chose_path()
 
     def _offer(self) -> None:
         """Afterwards there are the controls that are of use, and it is said what is listed."""
         count, text = len(self.walk.touches(self.layer.value)), self.find.value.strip()
         self.where.value = f'<div class="imgkit" role="status">{safe(self._where())}</div>'
         _show(self.find, on=count > _ROWS or bool(text))
-        for button in (self.open, self.back):
-            _show(button, on=count > LISTED and not text)
+        for control in (self.open, self.back):
+            _show(control, on=count > LISTED and not text)
         self.back.disabled = not self.folders
 
     def _first(self, chosen: str) -> int:
@@ -151,9 +142,8 @@ class LayerExplorer:
         return found[0] if found else 0
 
     def _chose_path(self, *_: object) -> None:
-        with self._one_at_a_time:
-            self.open.disabled = not isinstance(self.chosen, Folder)
-            self.file.value = f'<div class="imgkit">{self._page(self.chosen)}</div>'
+        self.open.disabled = not isinstance(self.chosen, Folder)
+        self.file.value = f'<div class="imgkit">{self._page(self.chosen)}</div>'
 
     # -- what is said of it ---------------------------------------------------------------------
 

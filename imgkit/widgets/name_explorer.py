@@ -10,6 +10,7 @@ import ipywidgets
 from imgkit.address import ASSUMED, Address
 from imgkit.printable import shown
 from imgkit.widgets.style import CSS, caption, safe, told
+from imgkit.widgets.view import View
 
 EXAMPLES: Final = (
     "redis",
@@ -24,7 +25,7 @@ EXAMPLES: Final = (
 )
 
 
-class NameExplorer:
+class NameExplorer(View):
     """A view of one `Address`: type a name, or choose an example."""
 
     def __init__(self, text: str = "redis", examples: Sequence[str] = EXAMPLES) -> None:
@@ -47,10 +48,6 @@ class NameExplorer:
 
     def __repr__(self) -> str:
         return f"NameExplorer: {self.text.value!r}\n{shown(repr(self.address))}"
-
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle = self.box._repr_mimebundle_(**more) or {}
-        return {**bundle, "text/plain": repr(self)}
 
     def _chose(self, change: dict[str, Any]) -> None:
         if change["new"]:

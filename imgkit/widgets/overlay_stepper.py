@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import ipywidgets
 
@@ -12,7 +12,8 @@ from imgkit.legend import LEGEND
 from imgkit.mount import Mount
 from imgkit.printable import shown
 from imgkit.stepper import GONE, OPERATIONS, Stepper, Taken
-from imgkit.widgets.style import CSS, caption, safe, td, told
+from imgkit.widgets.style import CSS, caption, safe, table, td, told
+from imgkit.widgets.view import View, button, field, labelled
 
 
 def _stripe(colour: str, dash: str = "100%") -> str:
@@ -38,7 +39,7 @@ _WORK: Final = (
 )
 
 
-class OverlayStepper:
+class OverlayStepper(View):
     """A view of one `Stepper`: choose what to do to which path, and press the button."""
 
     def __init__(
@@ -46,17 +47,14 @@ class OverlayStepper:
     ) -> None:
         self.stepper = on if isinstance(on, Stepper) else Stepper(on)
         self.operation = ipywidgets.Dropdown(
-            options=list(OPERATIONS), **_labelled("270px"), description="Do"
+            options=list(OPERATIONS), **labelled("270px", 72), description="Do"
         )
-        self.path = ipywidgets.Text(path, **_labelled("560px"), description="to path")
-        self.more = ipywidgets.Text("", **_labelled("560px"))
-        for field in (self.path, self.more):
-            field.add_class("imgkit-mono")
-            field.continuous_update = False  # else a click may overtake what was typed last
-        self.folder = ipywidgets.Dropdown(**_labelled("560px"), description="Show")
-        self.go = _button("Do it", "Do this one step", self._go, "primary")
-        self.again = _button("Start again", "Upper is as it was at first", self._again)
-        self.kernel = _button("Ask Linux", "The same steps on a real mount", self._ask)
+        self.path = field(ipywidgets.Text, path, **labelled("560px", 72), description="to path")
+        self.more = field(ipywidgets.Text, **labelled("560px", 72))
+        self.folder = ipywidgets.Dropdown(**labelled("560px", 72), description="Show")
+        self.go = button("Do it", "Do this one step", self._go, "primary")
+        self.again = button("Start again", "Upper is as it was at first", self._again)
+        self.kernel = button("Ask Linux", "The same steps on a real mount", self._ask)
         self.view = ipywidgets.HTML()
         self.trees = ipywidgets.HTML()
         asked = ipywidgets.HBox([self.operation, self.path])
@@ -78,10 +76,6 @@ class OverlayStepper:
     def __repr__(self) -> str:
         linux = [self._linux] if self._linux else []
         return shown("\n".join([self.stepper.text(self.folder.value or "/"), *linux]))
-
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle = self.box._repr_mimebundle_(**more) or {}
-        return {**bundle, "text/plain": repr(self)}
 
     # -- what was clicked -----------------------------------------------------------------------
 
@@ -115,7 +109,7 @@ class OverlayStepper:
 
     def _draw(self, *_: object) -> None:
         self.view.value = page(self.stepper, self._linux)
-        self.trees.value = table(self.stepper, self.folder.value or "/")
+        self.trees.value = trees(self.stepper, self.folder.value or "/")
 
 
 def page(stepper: Stepper, linux: str = "") -> str:
@@ -140,10 +134,9 @@ def page(stepper: Stepper, linux: str = "") -> str:
     return f'{CSS}{LOOK}<div class="imgkit">{"".join(sections)}</div>'
 
 
-def table(stepper: Stepper, folder: str) -> str:
+def trees(stepper: Stepper, folder: str) -> str:
     """What merged shows in a directory, and what upper and each lower have there."""
     names = ("Path", "merged", *reversed(stepper.names))
-    head = "".join(f'<th scope="col">{safe(name)}</th>' for name in names)
     body = "".join(
         f'<tr><th scope="row"><code>{safe(row.path)}</code></th>'
         f'<td class="merged{" gone" * (row.merged == GONE)}">{safe(row.merged)}</td>'
@@ -153,8 +146,7 @@ def table(stepper: Stepper, folder: str) -> str:
     )
     return (
         f'<div class="imgkit"><div class="imgkit-trees" tabindex="0" role="region" '
-        f'aria-label="All directories"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{_WORK}</div>"
+        f'aria-label="All directories">{table(names, body)}</div>{_WORK}</div>'
     )
 
 
@@ -165,26 +157,12 @@ def _cell(text: str, *, is_upper: bool) -> str:
 
 def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Rows as a table, which can be scrolled where it is long."""
-    heads = "".join(f'<th scope="col">{safe(text)}</th>' for text in head)
     body = "".join(f"<tr>{''.join(map(td, row))}</tr>" for row in rows)
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{safe(head[0])}">'
-        f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"{table(head, body)}</div>"
     )
 
 
 def _parent(path: str) -> str:
     return f"/{path.strip('/')}".rpartition("/")[0] or "/"
-
-
-def _labelled(width: str) -> dict[str, Any]:
-    return {
-        "layout": ipywidgets.Layout(width=width),
-        "style": {"description_width": "72px"},
-    }
-
-
-def _button(text: str, says: str, do: Any, style: str = "") -> ipywidgets.Button:
-    made = ipywidgets.Button(description=text, tooltip=says, button_style=style)
-    made.on_click(do)
-    return made

@@ -16,7 +16,8 @@ from imgkit.printable import shown
 from imgkit.reference import Reference
 from imgkit.selection import CHOSEN, Candidate, Selection
 from imgkit.units import counted, size
-from imgkit.widgets.style import CSS, caption, td, told
+from imgkit.widgets.style import CSS, caption, table, td, told
+from imgkit.widgets.view import View
 
 IMAGES: Final = (
     "alpine",
@@ -49,7 +50,7 @@ _LOOK: Final = f"""<style>
 </style>"""
 
 
-class PlatformPicker:
+class PlatformPicker(View):
     """A view of one `Selection`: choose an image, and choose or type a platform."""
 
     def __init__(
@@ -84,10 +85,6 @@ class PlatformPicker:
         says = repr(self.selection) if self.selection else self.problem
         return f"PlatformPicker: {shown(says)}"
 
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle = self.box._repr_mimebundle_(**more) or {}
-        return {**bundle, "text/plain": repr(self)}
-
     def _chose(self, change: dict[str, Any]) -> None:
         if change["new"]:
             self.platform.value = change["new"]
@@ -111,7 +108,7 @@ def page(selection: Selection) -> str:
     index = ""
     if selection.index:
         heads = ("Platform", "Manifest", "Layers, compressed", "On this machine")
-        index = caption(f"The index {short(selection.index.digest)} lists") + _table(heads, entries)
+        index = caption(f"The index {short(selection.index.digest)} lists") + table(heads, entries)
     return outcome + index + _layers(selection)
 
 
@@ -142,9 +139,4 @@ def _layers(selection: Selection) -> str:
     )
     heads = ("Layer", "Digest", "Size, compressed", "The same for")
     total = f"{selection.size:,} bytes with all documents"
-    return caption(f"What would be pulled: {total}") + _table(heads, rows)
-
-
-def _table(head: Sequence[str], body: str) -> str:
-    heads = "".join(f'<th scope="col">{text}</th>' for text in head)
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    return caption(f"What would be pulled: {total}") + table(heads, rows)

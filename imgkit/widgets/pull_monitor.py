@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import ipywidgets
 
@@ -16,6 +16,7 @@ from imgkit.printable import shown
 from imgkit.pull import REFUSED, VERIFIED, Pull, Row
 from imgkit.units import counted, size
 from imgkit.widgets.style import CSS, caption, safe, told
+from imgkit.widgets.view import View, button
 
 NAMES: Final = (
     "redis",
@@ -38,7 +39,7 @@ EVERY: Final = 0.05
 """Seconds between two looks at a pull under way; more would only flood the browser."""
 
 
-class PullMonitor:
+class PullMonitor(View):
     """A view of one `Pull`: choose a name and press the button."""
 
     def __init__(self, lab: Lab, names: Sequence[str] = NAMES) -> None:
@@ -51,8 +52,7 @@ class PullMonitor:
         self.platform = ipywidgets.Dropdown(options=platforms, description="Platform", style=wide)
         self.slow = _checkbox("Slow motion, three layers at a time")
         self.flip = _checkbox("Let the registry change one bit of a layer")
-        self.button = ipywidgets.Button(description="Pull", button_style="primary")
-        self.button.on_click(self._clicked)
+        self.button = button("Pull", "Pull this image for this platform", self._clicked, "primary")
         self.view = ipywidgets.HTML()
         self.box = ipywidgets.VBox(
             [
@@ -69,10 +69,6 @@ class PullMonitor:
 
     def __repr__(self) -> str:
         return f"PullMonitor: {self.name.value} for {self.platform.value}\n{shown(repr(self.pull))}"
-
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle = self.box._repr_mimebundle_(**more) or {}
-        return {**bundle, "text/plain": repr(self)}
 
     def _clicked(self, _: object) -> None:
         self.button.disabled = True
@@ -101,23 +97,22 @@ class PullMonitor:
         self.view.value = page(self.pull)
 
 
-class PullView:
+class PullView(View):
     """The rows and requests of a pull that somebody else has begun, shown while it goes on."""
 
     def __init__(self, pull: Pull) -> None:
         self.pull = pull
-        self.view = ipywidgets.HTML()
+        self.box = ipywidgets.HTML()
         self._shown = 0.0
         pull.on_change = self._changed
 
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle = self.view._repr_mimebundle_(**more) or {}
-        return {**bundle, "text/plain": "PullView: every blob and every request of this pull"}
+    def __repr__(self) -> str:
+        return "PullView: every blob and every request of this pull"
 
     def _changed(self) -> None:
         over = self.pull.error is not None or not self.pull.outcome.startswith("Pulling ")
         if over or time.monotonic() - self._shown > EVERY:
-            self.view.value = page(self.pull)
+            self.box.value = page(self.pull)
             self._shown = time.monotonic()
 
 

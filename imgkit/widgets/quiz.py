@@ -10,9 +10,10 @@ import ipywidgets
 
 from imgkit.lessons import Question
 from imgkit.widgets.style import CSS, safe, told
+from imgkit.widgets.view import View
 
 
-class Quiz:
+class Quiz(View):
     """A view of questions: choosing shows at once what is to be said of the choice."""
 
     def __init__(self, questions: Sequence[Question]) -> None:
@@ -43,10 +44,6 @@ class Quiz:
             if answer.value is not None:
                 lines.append(f"   {question.answer(answer.value)}")
         return "\n".join(lines)
-
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle = self.box._repr_mimebundle_(**more) or {}
-        return {**bundle, "text/plain": repr(self)}
 
     def _chose(self, number: int, change: dict[str, Any]) -> None:
         question, chosen = self.questions[number], change["new"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import ipywidgets
 
@@ -14,6 +14,7 @@ from imgkit.printable import shown
 from imgkit.sharing import Holder, Outcome, Shared, Sharing, rehearse, remove
 from imgkit.units import counted, size
 from imgkit.widgets.style import CSS, safe, told
+from imgkit.widgets.view import View, button, field, in_order, labelled
 
 LOOK: Final = f"""<style>
 .imgkit-matrix {{ overflow-x: auto; margin: 6px 0; }}
@@ -29,7 +30,7 @@ LOOK: Final = f"""<style>
 </style>"""
 
 
-class SharingMatrix:
+class SharingMatrix(View):
     """A view of `Sharing`: choose names, and see what a removal would do; or do it."""
 
     def __init__(self, lab: Lab) -> None:
@@ -37,17 +38,15 @@ class SharingMatrix:
         self.sharing = Sharing.of(self.store)
         self.plan: Outcome | None = None
         self.names: dict[str, ipywidgets.Checkbox] = {}
-        self.also = ipywidgets.Text(
+        self.also = field(
+            ipywidgets.Text,
             description="Also",
             placeholder="IDs or digests, with blanks between them",
-            layout=ipywidgets.Layout(width="560px"),
-            style={"description_width": "44px"},
-            continuous_update=False,
+            **labelled("560px", 44),
         )
-        self.also.add_class("imgkit-mono")
         self.force = ipywidgets.Checkbox(description="-f, by force", indent=False)
-        self.go = _button("Remove", "Do what is written above", self._go, "danger")
-        self.again = _button("Look again", "The local repository as it is now", self._look)
+        self.go = button("Remove", "Do what is written above", self._go, "danger")
+        self.again = button("Look again", "The local repository as it is now", self._look)
         self.choice = ipywidgets.VBox()
         self.view = ipywidgets.HTML()
         self.box = ipywidgets.VBox(
@@ -82,10 +81,6 @@ class SharingMatrix:
             return shown(f"SharingMatrix: {self.sharing!r}")
         return shown(f"SharingMatrix: {_line(self.words, self.force.value)}\n{self.plan!r}")
 
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle = self.box._repr_mimebundle_(**more) or {}
-        return {**bundle, "text/plain": repr(self)}
-
     # -- what was clicked -----------------------------------------------------------------------
 
     def _look(self, *_: object) -> None:
@@ -118,6 +113,7 @@ class SharingMatrix:
         for box in self.names.values():
             box.observe(self._chose, "value")
         self.choice.children = list(self.names.values())
+        in_order(self.choice)
 
 
 def overview(sharing: Sharing, before: str = "") -> str:
@@ -222,9 +218,3 @@ def _several(labels: Sequence[str]) -> str:
 
 def _line(words: Sequence[str], force: bool) -> str:
     return " ".join(["rmi", *["-f"] * force, *words])
-
-
-def _button(text: str, says: str, do: Any, style: str = "") -> ipywidgets.Button:
-    made = ipywidgets.Button(description=text, tooltip=says, button_style=style)
-    made.on_click(do)
-    return made

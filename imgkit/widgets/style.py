@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import escape
 from typing import Final
 
@@ -81,6 +82,12 @@ def td(text: str, kind: str = "") -> str:
     """A cell of a table; one that holds much is wrapped, within a word where it must be."""
     look = f"{kind} long".strip() if len(text) > 48 else kind
     return f'<td class="{look}">{safe(text)}</td>' if look else f"<td>{safe(text)}</td>"
+
+
+def table(head: Sequence[str], body: str) -> str:
+    """Rows of HTML below the names of their columns."""
+    heads = "".join(f'<th scope="col">{safe(text)}</th>' for text in head)
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def caption(text: str) -> str:

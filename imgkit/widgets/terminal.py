@@ -9,6 +9,7 @@ import ipywidgets
 from imgkit.container.terminal import Terminal
 from imgkit.printable import shown
 from imgkit.widgets.style import CSS, safe
+from imgkit.widgets.view import View, button
 
 LOOK: Final = """<style>
 .imgkit-terminal { border: 1px solid var(--jp-border-color1, #c8ccd0); border-radius: 4px;
@@ -29,12 +30,14 @@ LOOK: Final = """<style>
 .imgkit-terminal textarea { border: none; border-bottom: 1px solid
   var(--jp-border-color1, #c8ccd0); resize: none; overflow: hidden; height: 21px !important;
   min-height: 21px; box-shadow: none; outline-offset: 2px; }
+.imgkit-terminal .jupyter-widgets.jupyter-button { width: auto; height: 24px; line-height: 24px;
+  margin: 4px 6px 0 0; }
 </style>"""
 
 _HINT: Final = "type a command, then Enter"
 
 
-class TerminalView:
+class TerminalView(View):
     """A view of one `Terminal`: a screen, a prompt, and a line to type into."""
 
     def __init__(self, terminal: Terminal) -> None:
@@ -47,10 +50,10 @@ class TerminalView:
         self.row = ipywidgets.HBox([self.prompt, self.line])
         self.buttons = ipywidgets.HBox(
             [
-                _button("▲", "the line typed before", lambda _: self._recall(-1)),
-                _button("▼", "the line typed after", lambda _: self._recall(1)),
-                _button("Ctrl-C", "forget the line", lambda _: self._pressed(self._interrupt)),
-                _button("Ctrl-D", "end the shell", lambda _: self._pressed(self.terminal.end)),
+                button("▲", "the line typed before", lambda _: self._recall(-1)),
+                button("▼", "the line typed after", lambda _: self._recall(1)),
+                button("Ctrl-C", "forget the line", lambda _: self._pressed(self._interrupt)),
+                button("Ctrl-D", "end the shell", lambda _: self._pressed(self.terminal.end)),
             ]
         )
         self.box = ipywidgets.VBox([self.screen, self.row, self.buttons])
@@ -64,10 +67,6 @@ class TerminalView:
 
     def __repr__(self) -> str:
         return shown(self.terminal.transcript)
-
-    def _repr_mimebundle_(self, **more: Any) -> dict[str, Any]:
-        bundle = self.box._repr_mimebundle_(**more) or {}
-        return {**bundle, "text/plain": repr(self)}
 
     def _typed(self, change: dict[str, Any]) -> None:
         """Enter puts a newline into the line: everything before the last one is carried out."""
@@ -110,10 +109,3 @@ def page(terminal: Terminal) -> str:
         lines.append(f"[the shell has ended, exit status {terminal.code}]\n")
     screen = f'<pre role="log" tabindex="0">{"".join(lines)}</pre>' if lines else ""
     return f'{CSS}{LOOK}<div class="screen">{screen}</div>'
-
-
-def _button(text: str, says: str, do: Any) -> ipywidgets.Button:
-    layout = ipywidgets.Layout(width="auto", height="24px", margin="4px 6px 0 0")
-    made = ipywidgets.Button(description=text, tooltip=says, layout=layout)
-    made.on_click(do)
-    return made
