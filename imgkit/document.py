@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from imgkit.digest import Digest
-from imgkit.errors import InvalidManifest, LimitExceeded
-
-LIMIT: Final = 4 << 20
-"""Bytes that a manifest, index or config may have (distribution-spec: at least 4 MB)."""
+from imgkit.errors import InvalidManifest
+from imgkit.limits import current
 
 
 def load(raw: bytes, what: str) -> dict[str, Any]:
@@ -34,12 +32,9 @@ def load_objects(raw: bytes, what: str) -> list[dict[str, Any]]:
 
 
 def _load(raw: bytes, what: str) -> Any:
-    if len(raw) > LIMIT:
-        raise LimitExceeded(
-            f"a {what} of {len(raw)} bytes is refused: at most {LIMIT} are read",
-            limit=LIMIT,
-            actual=len(raw),
-        )
+    if len(raw) > (most := current().document):
+        said = f"a {what} of {len(raw)} bytes is refused: at most {most} are read"
+        current().refuse("document", said, len(raw))
     try:
         return json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no)
     except (ValueError, RecursionError) as error:

@@ -14,6 +14,7 @@
     ├── InvalidDockerfile         a line of a Dockerfile that says nothing we can do
     ├── BuildFailed               a step of a build that could not be carried out
     ├── LimitExceeded             more than an honest image ever needs
+    ├── InvalidSetting            an environment variable says nothing we can do
     ├── NotFound                  nothing has that name or digest
     │   └── NoMatchingPlatform    the image exists, but not for this machine
     ├── RegistryError             a registry answered with an error
@@ -109,6 +110,10 @@ class BuildFailed(ImgkitError):
 
 class LimitExceeded(ImgkitError):
     """More than an honest image ever needs. Facts: `limit`, `actual`."""
+
+
+class InvalidSetting(ImgkitError):
+    """An environment variable says nothing that can be done. Facts: `text`."""
 
 
 class NotFound(ImgkitError):

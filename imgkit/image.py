@@ -22,6 +22,7 @@ from imgkit.errors import (
     UnsupportedMediaType,
 )
 from imgkit.layer import Layer
+from imgkit.limits import current
 from imgkit.manifest import (
     CONFIG_TYPES,
     LAYER_TYPES,
@@ -33,7 +34,6 @@ from imgkit.overlay import Overlay
 from imgkit.place import Gone, Source, Target, read_config, read_document, way
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
-from imgkit.tar.compression import LIMITS
 from imgkit.transfer import (
     COMPLETE,
     DOWNLOADING,
@@ -104,7 +104,7 @@ class Image:
         self.index = index
         self.between = between
         """Indexes that lead from `index` to the manifest, where one lists another."""
-        self.limits = LIMITS
+        self.limits = current()
         """What its layers may not pass; others can be set before the layers are asked for."""
 
     @classmethod

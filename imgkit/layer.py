@@ -24,10 +24,11 @@ from typing import BinaryIO, Final, cast
 from imgkit import tar
 from imgkit.digest import CHUNK, Digest, Readable, VerifyingReader, digest_of_stream
 from imgkit.errors import InvalidLayer, LimitExceeded, NotFound
+from imgkit.limits import Limits, current
 from imgkit.manifest import Descriptor
 from imgkit.tar import Content
 from imgkit.tar.ahead import ahead
-from imgkit.tar.compression import LIMITS, Limits, Plain, decompress
+from imgkit.tar.compression import Plain, decompress
 from imgkit.tar.entry import Entry, Kind, normal, refuse
 
 WHITEOUT_PREFIX: Final = ".wh."
@@ -58,11 +59,11 @@ class Layer:
         descriptor: Descriptor,
         diff_id: Digest,
         *,
-        limits: Limits = LIMITS,
+        limits: Limits | None = None,
         strict: bool = True,
     ) -> None:
         self._open = open
-        self._limits = limits
+        self.limits = limits or current()
         self._strict = strict
         self._reading = Lock()
         self._indexed: _Index | None = None
@@ -152,7 +153,7 @@ class Layer:
                 self._unpacked.seek(entry.offset)
                 return self._unpacked.read(entry.size)
         with self._tar() as stream:
-            for found, content in tar.read(stream, self._limits, unended=True):
+            for found, content in tar.read(stream, self.limits, unended=True):
                 if found.offset == entry.offset:
                     return content.read()
         raise NotFound(f"{entry.path!r} is not in the layer {self.digest.short}", name=entry.path)
@@ -177,7 +178,7 @@ class Layer:
         seen: list[Entry] | None = None if self._indexed else []
         with self._tar() as stream:
             # A tar that stops without its end marker is whole when its DiffID is right.
-            for entry, content in tar.read(stream, self._limits, unended=True):
+            for entry, content in tar.read(stream, self.limits, unended=True):
                 if seen is not None:
                     seen.append(entry)
                 yield entry, content
@@ -193,7 +194,7 @@ class Layer:
     def _tar(self, *, checked: bool = True) -> Iterator[Readable]:
         with self._open() as blob:
             try:
-                unpacked = decompress(blob, self._limits)
+                unpacked = decompress(blob, self.limits)
                 # The blob's own digest, checked with each reading, says that the DiffID is right
                 # once it was found to be, and where nothing is compressed.
                 is_plain = isinstance(unpacked, Plain) and self.digest == self.diff_id

@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from imgkit import document
 from imgkit.digest import Digest
-from imgkit.errors import InvalidDigest, LimitExceeded, NoMatchingPlatform, UnsupportedMediaType
+from imgkit.errors import InvalidDigest, NoMatchingPlatform, UnsupportedMediaType
+from imgkit.limits import current
 from imgkit.platforms import Platform
 
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
@@ -45,11 +46,6 @@ LAYER_TYPES: Final = (
     "application/vnd.docker.image.rootfs.foreign.diff.tar",
     "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
 )
-
-LAYER_LIMIT: Final = 125
-"""Layers that an image may have, as in Docker."""
-INDEX_LIMIT: Final = 1000
-"""Manifests that an index may list."""
 
 _SCHEMA_1: Final = "application/vnd.docker.distribution.manifest.v1"
 
@@ -244,12 +240,9 @@ def parse(raw: bytes, media_type: str | None = None) -> Manifest | Index:
 
 def _index(raw: bytes, kind: str, data: Mapping[str, Any]) -> Index:
     entries = document.sequence(data, "manifests")
-    if len(entries) > INDEX_LIMIT:
-        raise LimitExceeded(
-            f"an index with {len(entries)} manifests is refused: at most {INDEX_LIMIT} are read",
-            limit=INDEX_LIMIT,
-            actual=len(entries),
-        )
+    if len(entries) > (most := current().manifests):
+        said = f"an index with {len(entries)} manifests is refused: at most {most} are read"
+        current().refuse("manifests", said, len(entries))
     return Index(
         raw,
         kind,
@@ -260,12 +253,9 @@ def _index(raw: bytes, kind: str, data: Mapping[str, Any]) -> Index:
 
 def _manifest(raw: bytes, kind: str, data: Mapping[str, Any]) -> Manifest:
     layers = document.sequence(data, "layers")
-    if len(layers) > LAYER_LIMIT:
-        raise LimitExceeded(
-            f"an image with {len(layers)} layers is refused: at most {LAYER_LIMIT} are read",
-            limit=LAYER_LIMIT,
-            actual=len(layers),
-        )
+    if len(layers) > (most := current().layers):
+        said = f"an image with {len(layers)} layers is refused: at most {most} are read"
+        current().refuse("layers", said, len(layers))
     return Manifest(
         raw,
         kind,

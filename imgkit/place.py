@@ -15,13 +15,12 @@ from imgkit import document
 from imgkit.config import Config
 from imgkit.digest import Digest, Readable, VerifyingReader
 from imgkit.errors import LimitExceeded, NotFound
+from imgkit.limits import current
 from imgkit.manifest import INDEX_TYPES, Descriptor, Index, Manifest, parse
 from imgkit.reference import Reference
 
 EMBEDDED: Final = "http://imgkit.localhost"
 """Where a notebook's registry is mounted; no such host is ever asked on the network."""
-DEPTH: Final = 8
-"""How deep an index may list others."""
 INDEXES: Final = 100
 """How many indexes are read to find one image."""
 
@@ -66,17 +65,19 @@ def way(
 ) -> tuple[Descriptor, ...] | None:
     """The way from an index to the manifest that `pick` finds: indexes between, then that one.
 
-    An index may list others (image-index.md). Each is read once, in order, to a depth of `DEPTH`;
+    An index may list others (image-index.md). Each is read once, in order, to a limited depth;
     what is not there is passed over, unless it was picked. Raises `LimitExceeded`.
     """
     seen: set[Digest] = set()
 
     def search(at: Descriptor, depth: int) -> tuple[Descriptor, ...] | None:
         seen.add(at.digest)
-        if depth > DEPTH or len(seen) > INDEXES:
+        said = f"the index {top.digest} lists indexes that list others,"
+        if depth > (most := current().index_depth):
+            current().refuse("index_depth", f"{said} over {most} deep; no honest one does", depth)
+        if len(seen) > INDEXES:
             raise LimitExceeded(
-                f"the index {top.digest} lists indexes that list others, over {DEPTH} deep or "
-                f"{INDEXES} in all; no honest image does",
+                f"{said} over {INDEXES} in all; no honest image does",
                 limit=INDEXES,
                 actual=len(seen),
             )
@@ -112,12 +113,8 @@ def read_config(source: Source, manifest: Manifest) -> Config:
 
 
 def _read(source: Source, descriptor: Descriptor) -> bytes:
-    if descriptor.size > document.LIMIT:
-        raise LimitExceeded(
-            f"{descriptor.digest} is said to have {descriptor.size} bytes: a manifest or config "
-            f"of more than {document.LIMIT} is not read",
-            limit=document.LIMIT,
-            actual=descriptor.size,
-        )
+    if descriptor.size > (most := current().document):
+        said = f"{descriptor.digest} is said to have {descriptor.size} bytes: a manifest or config "
+        current().refuse("document", f"{said}of more than {most} is not read", descriptor.size)
     with source.open(descriptor) as stream:
         return stream.read()

@@ -27,6 +27,7 @@ from imgkit.image import Image
 from imgkit.ingest import blob_path, disk
 from imgkit.layer import Layer
 from imgkit.layout import CHOSEN_FROM, DAMAGED, REF_NAME, Layout, Record
+from imgkit.limits import current
 from imgkit.manifest import OCI_INDEX, Descriptor, Index, Manifest, parse
 from imgkit.place import Gone
 from imgkit.reference import Reference
@@ -190,7 +191,7 @@ class Store(Layout):
     def document(self, digest: Digest) -> Manifest | Index:
         """The manifest or index of that digest, whatever its size; raises `NotFound`."""
         size = self.size_of(digest) or 0
-        if size > document.LIMIT:
+        if size > current().document:
             raise document.refused(f"{digest} has {size} bytes, which no manifest has")
         with self.open(Descriptor(OCI_INDEX, digest, size)) as stream:
             return parse(stream.read())

@@ -38,12 +38,13 @@ from imgkit.client import challenge
 from imgkit.config import Config
 from imgkit.digest import Digest
 from imgkit.errors import ImgkitError
+from imgkit.limits import Limits
 from imgkit.manifest import parse
 from imgkit.reference import Reference
 from imgkit.store import Store
 
 CORPUS: Final = Path(__file__).parent / "corpus"
-LIMITS: Final = tar.Limits(unpacked=8 << 20, entries=10_000)
+LIMITS: Final = Limits(unpacked=8 << 20, entries=10_000)
 
 
 def read_tar(data: bytes) -> None:

@@ -27,11 +27,11 @@ from imgkit.archive import Archive, load, save
 from imgkit.digest import Digest
 from imgkit.errors import ImgkitError, LimitExceeded
 from imgkit.image import Image, verify
+from imgkit.limits import Limits
 from imgkit.manifest import OCI_LAYER
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import Store
-from imgkit.tar.compression import Limits
 
 __all__ = ["docker"]  # a fixture
 

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgkit.errors import InvalidLayer, LimitExceeded
+from imgkit.limits import Limits
 from imgkit.tar import compression
-from imgkit.tar.compression import Limits, decompress
+from imgkit.tar.compression import decompress
 
 if sys.version_info >= (3, 14):
     from compression import zstd

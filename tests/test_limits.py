@@ -7,6 +7,7 @@ import importlib
 import inspect
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -24,7 +25,8 @@ from images import AMD64, add_image, tar_of
 from test_tar import END, block, said
 from trees import file, layer_of, symlink
 
-from imgkit import document, manifest, place, tar
+from imgkit import manifest, tar
+from imgkit.__main__ import main
 from imgkit.archive import IMAGES, Archive
 from imgkit.archive.members import LINKS
 from imgkit.build import build, unarchive
@@ -32,29 +34,26 @@ from imgkit.client import Client
 from imgkit.client.endpoint import PAGES
 from imgkit.client.wire import REDIRECTS
 from imgkit.config import Config
-from imgkit.errors import ImgkitError, InvalidLayer, LimitExceeded
+from imgkit.errors import ImgkitError, InvalidLayer, InvalidSetting, LimitExceeded
 from imgkit.image import Image
 from imgkit.layer import READ_LIMIT, Layer
+from imgkit.limits import VARIABLE, Limits, current
 from imgkit.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, Descriptor, Index, Manifest
 from imgkit.overlay import Overlay
-from imgkit.overlay.tree import IMPLIED_LIMIT, LINK_LIMIT, STEP_LIMIT
+from imgkit.overlay.tree import LINK_LIMIT, STEP_LIMIT
 from imgkit.place import EMBEDDED
 from imgkit.reference import Reference
 from imgkit.server import transport
 from imgkit.store import Store
 from imgkit.tar.pax import Extensions
-
-if sys.version_info >= (3, 14):
-    pass
-else:
-    pass
+from imgkit.unpack import unpack, unpack_layers
 
 TABLE: Final = Path(__file__).parents[1] / "docs" / "limits.md"
 PLAIN: Final = tar_of({"a": b"x" * 5000, "b": b""})
 
 
 def read(data: bytes, **limits: int) -> None:
-    most = tar.Limits(**limits)
+    most = Limits(**limits)
     for _ in tar.read(tar.decompress(io.BytesIO(data), most), most):
         pass
 
@@ -95,22 +94,17 @@ def test_a_layer(name: str) -> None:
     """At the limit a layer is read; far below what it needs, it is refused."""
     reads, enough = LAYERS[name]
     reads(enough)
-    with pytest.raises((LimitExceeded, ImgkitError), match=r"refused|most|attack|too|more than"):
+    with pytest.raises(LimitExceeded, match=f"{VARIABLE}={name.removesuffix('_from')}="):
         reads(enough // 3)
 
 
 @pytest.mark.parametrize("flag", [b"x", b"g"])
 def test_records_that_nobody_reads_are_not_kept(flag: bytes) -> None:
     """A global header with 80,000 of them would be copied for every entry that follows."""
-    extensions = Extensions(tar.LIMITS)
+    extensions = Extensions(Limits())
     extensions.take(flag, b"".join(b"12 k%05d=x\n" % n for n in range(80_000)), 0)
     extensions.take(flag, b"10 uid=42\n", 0)
     assert extensions.next() == {"uid": b"42"}
-
-
-def test_every_limit_of_a_layer_is_tested() -> None:
-    """None is forgotten."""
-    assert set(LAYERS) == {field.name for field in fields(tar.Limits)}
 
 
 def layers_of(count: int) -> bytes:
@@ -138,9 +132,9 @@ def padded(size: int) -> bytes:
 @pytest.mark.parametrize(
     ("reads", "most"),
     [
-        (lambda n: manifest.parse(layers_of(n)), manifest.LAYER_LIMIT),
-        (lambda n: manifest.parse(entries_of(n)), manifest.INDEX_LIMIT),
-        (lambda n: Config.parse(padded(n)), document.LIMIT),
+        (lambda n: manifest.parse(layers_of(n)), Limits().layers),
+        (lambda n: manifest.parse(entries_of(n)), Limits().manifests),
+        (lambda n: Config.parse(padded(n)), Limits().document),
     ],
     ids=["layers", "manifests", "bytes"],
 )
@@ -165,9 +159,9 @@ def nested(store: Store, depth: int) -> Reference:
 def test_depth(tmp_path: Path) -> None:
     """An index may list one that lists one, to that depth."""
     store = Store(tmp_path)
-    assert Image.of(store, nested(store, place.DEPTH), AMD64).layers
-    with pytest.raises(LimitExceeded, match=str(place.DEPTH)):
-        Image.of(store, nested(store, place.DEPTH + 1), AMD64)
+    assert Image.of(store, nested(store, Limits().index_depth), AMD64).layers
+    with pytest.raises(LimitExceeded, match="over 8 deep"):
+        Image.of(store, nested(store, Limits().index_depth + 1), AMD64)
 
 
 def test_those_of_an_image_can_be_set(tmp_path: Path) -> None:
@@ -175,7 +169,7 @@ def test_those_of_an_image_can_be_set(tmp_path: Path) -> None:
     store = Store(tmp_path)
     add_image(store, "it:1", [{"a": b"", "b": b""}])
     image = store.image("it:1")
-    image.limits = tar.Limits(entries=1)
+    image.limits = Limits(entries=1)
     with pytest.raises(LimitExceeded, match="2 entries"):
         image.layers[0].entries  # noqa: B018  reading them checks them
     assert len(store.image("it:1").layers[0].entries) == 2
@@ -259,6 +253,115 @@ def added(size: int) -> None:
             assert "cut off" in str(error) or "before the end" in str(error)  # noqa: PT017
 
 
+def unpacked(size: int) -> None:
+    """An image of two layers whose files have so many bytes, merged and unpacked in both ways."""
+    layers = [layer_of(file("a", bytes(size - 10))), layer_of(file("b", bytes(10)))]
+    with tempfile.TemporaryDirectory() as home:
+        ways: list[Callable[[], object]] = [
+            lambda: Overlay(layers),
+            lambda: unpack(layers, f"{home}/merged"),
+            lambda: unpack_layers(layers, f"{home}/layers"),
+        ]
+        refused = []
+        for way in ways:
+            try:
+                way()
+            except LimitExceeded as error:
+                refused.append(error)
+        assert (len(refused), len(os.listdir(home))) in ((0, 2), (3, 0))
+    if refused:
+        raise refused[0]
+
+
+def deep(depth: int) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        store = Store(home)
+        assert Image.of(store, nested(store, depth), AMD64).layers
+
+
+def token(size: int) -> None:
+    """A registry whose token comes in an answer of so many bytes."""
+    challenge = f'Bearer realm="{EMBEDDED}/token"'
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        if environ["PATH_INFO"] == "/token":
+            start("200 OK", [("Content-Type", "application/json")])
+            return [b'{"token":"t"}'.ljust(size)]
+        known = "HTTP_AUTHORIZATION" in environ
+        start("200 OK" if known else "401 No", [("WWW-Authenticate", challenge)])
+        return [b'{"tags":[]}']
+
+    client = Client(mirror=EMBEDDED)
+    transport.mount(client.session, answer)
+    assert client.repository(Reference.parse("app")).tags() == []
+
+
+SETTABLE: Final[dict[str, tuple[Callable[[int], Any], int]]] = {
+    "entries": (lambda n: layer_of(*(file(f"{i}", b"") for i in range(n))).entries, 5),
+    "implied": (implied, 300),
+    "layers": (lambda n: manifest.parse(layers_of(n)), 200),
+    "manifests": (lambda n: manifest.parse(entries_of(n)), 1500),
+    "document": (lambda n: Config.parse(padded(n)), 5 << 20),
+    "index_depth": (deep, 12),
+    "image_unpacked": (unpacked, 5000),
+    "token": (token, 2 << 20),
+}
+"""Of limits as the environment sets them, what takes so much, and how much."""
+
+
+@pytest.mark.parametrize("name", SETTABLE)
+def test_whoever_trusts_an_image_can_let_more_through(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment sets a limit; whoever meets it is told the name to set."""
+    does, much = SETTABLE[name]
+    monkeypatch.setenv(VARIABLE, f"{name}={much}")
+    does(much)
+    with pytest.raises(LimitExceeded, match=f"To let more through: {VARIABLE}={name}="):
+        does(much + 1)
+
+
+def test_every_settable_limit_is_tested() -> None:
+    """None is forgotten."""
+    assert LAYERS.keys() | SETTABLE.keys() == {field.name for field in fields(Limits)}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", Limits()),
+        ("ratio=2000", Limits(ratio=2000)),
+        (" ratio = 2000, entries=5,", Limits(ratio=2000, entries=5)),
+    ],
+)
+def test_a_setting(text: str, found: Limits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names and numbers, after commas; what is not named is as it was."""
+    monkeypatch.setenv(VARIABLE, text)
+    assert current() == found
+
+
+@pytest.mark.parametrize("text", ["ratio", "rate=5", "ratio=", "ratio=-1", "ratio=1e9", "ratio=²"])
+def test_a_wrong_setting(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused before anything is done, with all names that there are."""
+    monkeypatch.setenv(VARIABLE, text)
+    with pytest.raises(InvalidSetting, match=r"NAME=NUMBER.*unpacked, ratio, .*, image_unpacked"):
+        current()
+    done = subprocess.run(
+        [sys.executable, "-m", "imgkit", "images"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"imgkit: {text!r} in IMGKIT_LIMITS is no limit")
+
+
+def test_a_limit_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`IMGKIT_LIMITS=entries=1 imgkit verify` holds an image to it."""
+    add_image(Store(tmp_path), "it:1", [{"a": b"", "b": b""}])
+    monkeypatch.setenv("IMGKIT_HOME", str(tmp_path))
+    for most, status in ((1, 1), (2, 0)):
+        monkeypatch.setenv(VARIABLE, f"entries={most}")
+        assert main(["verify", "it:1"]) == status
+
+
 @pytest.mark.parametrize(
     ("does", "most", "says"),
     [
@@ -266,7 +369,7 @@ def added(size: int) -> None:
         (linked_in, LINKS, "over 10 times"),
         (followed, LINK_LIMIT, "nothing at"),
         (looked_at, STEP_LIMIT, "nothing at"),
-        (implied, IMPLIED_LIMIT, "200001 directories"),
+        (implied, Limits().implied, "200001 directories"),
         (pages, PAGES, "over 500 pages"),
         (redirects, REDIRECTS, "sent us on 6 times"),
         (added, unarchive.UNPACKED, "at most 4294967296"),
@@ -293,12 +396,12 @@ def test_the_table() -> None:
     """docs/limits.md has every limit with its value."""
     found = re.findall(r"^\| `([\w.]+)` \| (\d+) \|", TABLE.read_text(), re.MULTILINE)
     for name, value in found:
-        module, _, last = name.replace("Limits", "LIMITS").rpartition(".")
-        if module.endswith("LIMITS"):
-            assert getattr(tar.LIMITS, last) == int(value), name
-        else:
-            assert getattr(importlib.import_module(f"imgkit.{module}"), last) == int(value), name
-    assert len(found) == len(fields(tar.Limits)) + 15
+        module, _, last = name.rpartition(".")
+        holder = importlib.import_module(f"imgkit.{module}") if module else Limits()
+        assert getattr(holder, last) == int(value), name
+    settable = [name for name, _ in found if "." not in name]
+    assert settable == [field.name for field in fields(Limits)]
+    assert len(found) - len(settable) == 10
 
 
 # -- bombs --------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ PACKAGE: Final = Path(imgkit.__file__).parent
 MAP: Final = (
     ("printable", "units", "golang"),
     ("errors",),
-    ("digest",),
+    ("digest", "limits"),
     ("document", "ingest"),
     ("platforms",),
     ("reference", "manifest"),

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from imgkit.digest import Digest, VerifyingReader
 from imgkit.layer import Layer, pack
+from imgkit.limits import Limits
 from imgkit.manifest import OCI_LAYER, Descriptor
-from imgkit.tar.compression import LIMITS, Limits
 from imgkit.tar.entry import Entry, Kind
 
 TYPES: Final = {
@@ -108,7 +108,7 @@ def layer_of(*entries: tuple[Entry, bytes], strict: bool = True) -> Layer:
 
 
 def layer_from(
-    blob: bytes, diff_id: Digest | None = None, limits: Limits = LIMITS, *, strict: bool = True
+    blob: bytes, diff_id: Digest | None = None, limits: Limits | None = None, *, strict: bool = True
 ) -> Layer:
     """The layer in these bytes; its DiffID is theirs if none is said."""
     descriptor = Descriptor.of(blob, OCI_LAYER)

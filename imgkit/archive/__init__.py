@@ -27,11 +27,11 @@ from imgkit.archive.saving import CONTAINERD_NAME, blob_path, save
 from imgkit.digest import Digest, VerifyingReader
 from imgkit.errors import InvalidManifest, InvalidReference, NotFound, StoreError
 from imgkit.image import Image, copy, read_document
+from imgkit.limits import Limits
 from imgkit.manifest import INDEX_TYPES, OCI_INDEX, Descriptor, Index, parse
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import CHOSEN_FROM, REF_NAME, Store
-from imgkit.tar.compression import LIMITS, Limits
 
 __all__ = ["Archive", "Stored", "load", "save"]
 
@@ -56,7 +56,7 @@ class Archive:
     """
 
     def __init__(
-        self, stream: BinaryIO, place: str, *, rootfs: bool = False, limits: Limits = LIMITS
+        self, stream: BinaryIO, place: str, *, rootfs: bool = False, limits: Limits | None = None
     ) -> None:
         self.place = place
         self.members = Members(stream, place, limits)

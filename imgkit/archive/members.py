@@ -10,10 +10,11 @@ import threading
 from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple, NoReturn
 
-from imgkit import document, tar
+from imgkit import tar
 from imgkit.digest import CHUNK, Readable
-from imgkit.errors import InvalidArchive, InvalidLayer, LimitExceeded, StoreError
-from imgkit.tar.compression import LIMITS, Limits, form
+from imgkit.errors import InvalidArchive, InvalidLayer, StoreError
+from imgkit.limits import Limits, current
+from imgkit.tar.compression import form
 from imgkit.tar.entry import Entry, Kind
 
 LINKS: Final = 10
@@ -34,9 +35,9 @@ class Members:
     is without compression, to a temporary file without a name. Raises `InvalidArchive`.
     """
 
-    def __init__(self, stream: BinaryIO, place: str, limits: Limits = LIMITS) -> None:
+    def __init__(self, stream: BinaryIO, place: str, limits: Limits | None = None) -> None:
         self.place = place
-        self._limits = limits
+        self._limits = limits or current()
         head = stream.read(4)
         self.form = form(head)
         if _is_seekable(stream):
@@ -91,15 +92,12 @@ class Members:
         """The bytes of that span."""
         return Section(self._file, span, self._turn)
 
-    def read(self, path: str, limit: int = document.LIMIT) -> bytes:
-        """All of a small file."""
-        span = self.find(path)
-        if span.size > limit:
-            raise LimitExceeded(
-                f"{path!r} in {self.place} has {span.size} bytes: at most {limit} are read",
-                limit=limit,
-                actual=span.size,
-            )
+    def read(self, path: str) -> bytes:
+        """All of a document."""
+        span, most = self.find(path), self._limits.document
+        if span.size > most:
+            said = f"{path!r} in {self.place} has {span.size} bytes: at most {most} are read"
+            self._limits.refuse("document", said, span.size)
         return self.section(span).read()
 
     @property

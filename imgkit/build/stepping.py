@@ -21,7 +21,7 @@ from imgkit.config import History
 from imgkit.digest import Digest
 from imgkit.draft import Draft, moment
 from imgkit.errors import BuildFailed, CannotRun, ExecFailed, InvalidDockerfile
-from imgkit.manifest import LAYER_LIMIT
+from imgkit.limits import current
 from imgkit.mount import Mount
 from imgkit.mount.stack import stack
 from imgkit.tar.entry import Kind
@@ -72,8 +72,8 @@ def carry_out(shop: Workshop, progress: Progress, step: Instruction) -> Outcome:
     if not job.quiet:
         shop.say(f" ---> Running in {container}")
     tar, screen = _change(shop, progress, job, container)
-    if tar is not None and len(before.layers) == LAYER_LIMIT:
-        _fail(step, f"max depth exceeded: an image has at most {LAYER_LIMIT} layers. Join RUNs.")
+    if tar is not None and len(before.layers) >= (most := current().layers):
+        _fail(step, f"max depth exceeded: an image has at most {most} layers. Join RUNs.")
     history = History(job.told, moment(shop.options.clock()), empty_layer=tar is None)
     state = progress.state
     progress.draft = before.commit(shop.store, history, state.settings, state.author, tar)

@@ -14,17 +14,21 @@ from imgkit import tar
 from imgkit.build.copying import make, make_folders, remove
 from imgkit.digest import Readable
 from imgkit.errors import InvalidLayer, UnsafePath
+from imgkit.limits import Limits, current
 from imgkit.mount import Mount
 from imgkit.mount.inode import of_entry
 from imgkit.mount.paths import Walk
 from imgkit.tar import header
-from imgkit.tar.compression import LIMITS, decompress
+from imgkit.tar.compression import decompress
 from imgkit.tar.entry import Entry, Kind
 
 UNPACKED: Final = 4 << 30
 """Bytes of an uncompressed tar that ADD takes: its files are kept in memory."""
 
-_LIMITS: Final = replace(LIMITS, unpacked=UNPACKED)
+
+def _limits() -> Limits:
+    limits = current()
+    return replace(limits, unpacked=min(limits.unpacked, UNPACKED))
 
 
 def is_archive(content: bytes) -> bool:
@@ -47,13 +51,13 @@ def unpack(content: bytes, target: Mount, place: str) -> None:
     It is read to its end first, so that nothing is kept of one that is refused. Raises
     `InvalidLayer`, `UnsafePath` or `LimitExceeded`, as for a layer, and `OSError`.
     """
-    for _ in tar.read(_opened(content), _LIMITS):
+    for _ in tar.read(_opened(content), _limits()):
         pass
     make_folders(target, place, (0, 0))
     base = f"/{Walk(target.overlay, place).find(follow=True).dentry.path}"
     folders: list[Entry] = []
     plain: set[str] = set()
-    for entry, data in tar.read(_opened(content), _LIMITS):
+    for entry, data in tar.read(_opened(content), _limits()):
         if entry.path:
             _put(entry, data.read(), target, base, plain)
         if entry.kind is Kind.DIR:
@@ -114,7 +118,7 @@ def _opened(content: bytes) -> Readable:
         return _Streams(content, "bzip2", bz2.BZ2Decompressor)
     if content.startswith(b"\xfd7zXZ\0"):
         return _Streams(content, "xz", lzma.LZMADecompressor)
-    return decompress(io.BytesIO(content), _LIMITS)
+    return decompress(io.BytesIO(content), _limits())
 
 
 class _Streams:
@@ -145,7 +149,7 @@ class _Streams:
                 raise self._damaged(str(error)) from None
             self._rest = self._decoder.unused_data
             self._given += len(data)
-            _LIMITS.check(self._given, self._size)
+            _limits().check(self._given, self._size)
             if data:
                 return data
             if not self._decoder.eof:

@@ -28,9 +28,9 @@ from imgkit.client.patience import Patience
 from imgkit.client.upload import Upload
 from imgkit.client.wire import Exchange, Wire
 from imgkit.digest import Digest, Readable, VerifyingReader
-from imgkit.errors import LimitExceeded, NotFound
+from imgkit.errors import NotFound
+from imgkit.limits import current
 from imgkit.manifest import (
-    INDEX_LIMIT,
     INDEX_TYPES,
     MANIFEST_TYPES,
     OCI_INDEX,
@@ -183,12 +183,9 @@ class Repository(Endpoint):
                 return []
             pages = [document.load(raw, "list of referrers")]
         entries = [entry for page in pages for entry in document.sequence(page, "manifests")]
-        if len(entries) > INDEX_LIMIT:
-            raise LimitExceeded(
-                f"{len(entries)} manifests refer to {digest}; at most {INDEX_LIMIT} are read",
-                limit=INDEX_LIMIT,
-                actual=len(entries),
-            )
+        if len(entries) > (most := current().manifests):
+            said = f"{len(entries)} manifests refer to {digest}; at most {most} are read"
+            current().refuse("manifests", said, len(entries))
         found = {Descriptor.from_json(entry).digest: entry for entry in entries}
         return [
             Descriptor.from_json(entry)

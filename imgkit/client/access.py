@@ -143,7 +143,7 @@ class Access:
         if answer.status_code != 200:
             self.refuse(answer, "token")
         host = origins.origin(realm)[1]
-        raw = read_all(answer, host, self._wire.patience, challenge.TOKEN_LIMIT, "token")
+        raw = read_all(answer, host, self._wire.patience, "token", "token")
         token = Token.parse(raw, realm)
         if token.identity and self.login and self.login.identity:
             self.login = replace(self.login, identity=token.identity)

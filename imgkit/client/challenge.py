@@ -21,8 +21,6 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from imgkit import document
 from imgkit.errors import ImgkitError, RegistryError
 
-TOKEN_LIMIT: Final = 1 << 20
-"""Bytes that the answer of a token service may have."""
 MIN_LIFE: Final = 60
 """Seconds that a token lives when its service does not say, or says less."""
 MAX_LIFE: Final = 86400

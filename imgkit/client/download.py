@@ -24,7 +24,8 @@ import urllib3
 from imgkit.client.patience import Patience, duration
 from imgkit.client.refusals import reason
 from imgkit.digest import CHUNK
-from imgkit.errors import LimitExceeded, NotFound, RegistryError, Stopped, Unreachable
+from imgkit.errors import NotFound, RegistryError, Stopped, Unreachable
+from imgkit.limits import current
 
 _GATHER: Final = 0.25
 """Seconds for which bytes that trickle in are gathered before they are handed on."""
@@ -113,18 +114,16 @@ class Body:
 
 
 def read_all(
-    answer: requests.Response, host: str, patience: Patience, limit: int, what: str
+    answer: requests.Response, host: str, patience: Patience, limit: str, what: str
 ) -> bytes:
-    """The whole body of an answer, of at most `limit` bytes."""
+    """The whole body of an answer, of at most as many bytes as the limit of that name."""
+    most: int = getattr(current(), limit)
     with answer:
         body = Body(answer, host, patience, patience.whole)
-        raw = b"".join(iter(lambda: body.read(min(CHUNK, limit + 1 - body.count)), b""))
-    if len(raw) > limit:
-        raise LimitExceeded(
-            f"the {what} from {host} has more than {limit} bytes; none is that long",
-            limit=limit,
-            actual=len(raw),
-        )
+        raw = b"".join(iter(lambda: body.read(min(CHUNK, most + 1 - body.count)), b""))
+    if len(raw) > most:
+        said = f"the {what} from {host} has more than {most} bytes; none is that long"
+        current().refuse(limit, said, len(raw))
     return raw
 
 

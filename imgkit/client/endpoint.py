@@ -118,7 +118,7 @@ class Endpoint:
             again += 1
             answer = self.call(what, url=url, headers={"Accept": accept})
             try:
-                return answer, read_all(answer, self.domain, patience, document.LIMIT, what)
+                return answer, read_all(answer, self.domain, patience, "document", what)
             except Unreachable:
                 if again >= patience.tries or patience.clock() >= until:
                     raise

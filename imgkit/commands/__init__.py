@@ -16,6 +16,7 @@ from typing import Final
 from imgkit.commands.bench import CLASSIC, CONTAINERD, FAILED, USAGE, VIEWS, Bench, Refused
 from imgkit.commands.verb import UNKNOWN_FLAG, Options, Reader, Verb, explained
 from imgkit.errors import ImgkitError, InvalidReference
+from imgkit.limits import current
 
 __all__ = [
     "CLASSIC",
@@ -114,6 +115,7 @@ _TOP: Final = "[OPTIONS] COMMAND [ARG...]"
 def run(bench: Bench, words: Sequence[str]) -> int:
     """Do what the words say on that bench; what goes wrong is said; returns the exit status."""
     try:
+        current()  # a wrong setting is said at once, not where it is first met
         return do(bench, words)
     except Refused as refused:
         bench.warn(str(refused))

@@ -19,7 +19,10 @@ class Overlay:
         self.root = implied("", 0)
         self._past: Past = {}
         notes: list[str] = []
+        unpacked = 0
         for number, layer in enumerate(self.layers):
+            unpacked += layer.unpacked_size
+            layer.limits.check_image(unpacked)
             apply(layer, number, self.root, self._past, notes)
         self.notes = tuple(notes)
         """Sentences about what other engines would show otherwise; nothing of it is broken."""

@@ -24,7 +24,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from imgkit.layer import Layer
-from imgkit.tar.entry import Entry, Kind, exceeded, refuse
+from imgkit.tar.entry import Entry, Kind, refuse
 
 ADDED: Final = "added"
 CHANGED: Final = "changed"
@@ -40,9 +40,6 @@ LINK_LIMIT: Final = 40
 STEP_LIMIT: Final = 1024
 """Names looked at in one path, those in the texts of its symlinks counted: 40 of these could have
 80,000, again for each entry."""
-
-IMPLIED_LIMIT: Final = 200_000
-"""Directories that one layer may make without an entry for them: each entry could make 255."""
 
 
 class Change(NamedTuple):
@@ -262,8 +259,9 @@ class _Application:
         if child and child.kind in (Kind.DIR, Kind.SYMLINK):
             return child
         self._implied += 1
-        if self._implied > IMPLIED_LIMIT:
-            exceeded("directories without an entry", IMPLIED_LIMIT, self._implied, entry.path)
+        if self._implied > self.layer.limits.implied:
+            what = "directories without an entry"
+            self.layer.limits.exceeded("implied", what, self._implied, entry.path)
         made = implied(parent.within(name), self.number)
         if child:
             self._say(

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from imgkit import document
 from imgkit.digest import Digest, VerifyingReader
 from imgkit.errors import NotFound, StoreError
+from imgkit.limits import current
 from imgkit.manifest import OCI_INDEX, Descriptor, Index, Manifest, parse
 from imgkit.server.answers import Asked, created, json_answer, refused
 from imgkit.server.repositories import Repositories, subject_of
@@ -72,7 +73,7 @@ class Catalog:
         That is the target if it is no digest, and else the query's `tag`s (spec: "Pushing
         Manifests", "Pushing Manifests with Subject").
         """
-        request.max_content_length = document.LIMIT
+        request.max_content_length = current().document
         raw = request.get_data(cache=False)
         found = parse(raw, request.content_type)
         tags = request.args.getlist("tag") if ":" in target else [target]

@@ -18,19 +18,18 @@ from typing import Final, Protocol
 
 from imgkit.digest import CHUNK, Readable
 from imgkit.errors import InvalidLayer
+from imgkit.limits import Limits, current
 from imgkit.tar import header
 from imgkit.tar.ahead import PIECE
-from imgkit.tar.compression import LIMITS, Limits, decompress
-from imgkit.tar.entry import Entry, Kind, exceeded, normal, refuse
+from imgkit.tar.compression import decompress
+from imgkit.tar.entry import Entry, Kind, normal, refuse
 from imgkit.tar.header import BLOCK, INT63, ZEROS, Header
 from imgkit.tar.pax import EXTENSIONS, Extensions
 
 __all__ = [
-    "LIMITS",
     "Content",
     "Entry",
     "Kind",
-    "Limits",
     "decompress",
     "normal",
     "read",
@@ -48,7 +47,7 @@ class Writable(Protocol):
 
 
 def read(
-    stream: Readable, limits: Limits = LIMITS, *, unended: bool = False
+    stream: Readable, limits: Limits | None = None, *, unended: bool = False
 ) -> Iterator[tuple[Entry, Content]]:
     """Each entry of an uncompressed tar with its content, in order, in one pass.
 
@@ -56,19 +55,20 @@ def read(
     `unended` a tar may stop without the marker: only where something else vouches for its length.
     Raises `InvalidLayer` with the offset (in bytes of the tar), `UnsafePath` or `LimitExceeded`.
     """
+    limits = limits or current()
     source = _Source(stream)
     extensions = Extensions(limits)
     count = 0
     while found := source.header(unended):
         if found.flag in EXTENSIONS:
             size = header.number(found.size, "size", found.start, INT63)
-            extensions.expect(size, found.start)
+            extensions.expect(size)
             extensions.take(found.flag, source.take(size), found.start)
             source.skip(-size % BLOCK)
             continue
         count += 1
         if count > limits.entries:
-            exceeded("entries", limits.entries, count)
+            limits.exceeded("entries", "entries", count)
         entry = header.entry(found, extensions.next(), source.offset, limits)
         content = Content(source, entry.size)
         yield entry, content

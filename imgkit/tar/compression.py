@@ -1,11 +1,8 @@
 """How a layer is compressed: told by its first bytes, undone as a stream (layer.md, media types).
 
-    1f 8b                      gzip: one member after another, then perhaps zeros (RFC 1952)
-    28 b5 2f fd, 5x 2a 4d 18   zstd: one frame after another, some to be skipped (RFC 8878)
-    anything else              a plain tar
-
-The limits that a layer may not pass are here as well, because a small compressed layer is how a
-large one is hidden.
+1f 8b                      gzip: one member after another, then perhaps zeros (RFC 1952)
+28 b5 2f fd, 5x 2a 4d 18   zstd: one frame after another, some to be skipped (RFC 8878)
+anything else              a plain tar
 """
 
 from __future__ import annotations
@@ -14,11 +11,11 @@ import sys
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from imgkit.digest import CHUNK, Readable
 from imgkit.errors import InvalidLayer, LimitExceeded
+from imgkit.limits import Limits, current
 
 _zlib: Any = zlib
 with suppress(ImportError):  # no wheel for this machine, or a browser
@@ -35,49 +32,6 @@ with suppress(ImportError):
 
     _zstd = zstd
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What no honest layer passes. Sizes are in bytes, uncompressed."""
-
-    unpacked: int = 256 << 30
-    """Bytes of one uncompressed tar."""
-    ratio: int = 200
-    """Uncompressed bytes for each compressed one, asked once there are `ratio_from` of them.
-
-    Zeros reach 1,029 with gzip and 32,696 with zstd, and honest layers do hold files of zeros.
-    """
-    ratio_from: int = 512 << 20
-    entries: int = 2_000_000
-    extended: int = 1 << 20
-    """Bytes of one extended header (a long name, PAX records)."""
-    extended_total: int = 256 << 20
-    attributes: int = 64 << 20
-    """Bytes that the extended attributes of all entries take in memory: one global header of 1 MiB
-    gives each entry, of 512 bytes, 20,000 of them."""
-    path: int = 4096
-    component: int = 255
-    depth: int = 256
-    """Components of one path."""
-
-    def check(self, given: int, taken: int) -> None:
-        """Raise `LimitExceeded` if so many bytes out of so many compressed ones are too many."""
-        if given > self.unpacked:
-            raise LimitExceeded(
-                f"this tar unpacks to more than {self.unpacked} bytes, which is refused",
-                limit=self.unpacked,
-                actual=given,
-            )
-        if given > self.ratio_from and given > self.ratio * taken:
-            raise LimitExceeded(
-                f"{taken} compressed bytes of this tar gave {given} already: more than "
-                f"{self.ratio} for one is taken for an attack (a decompression bomb)",
-                limit=self.ratio,
-                actual=given // taken,
-            )
-
-
-LIMITS: Final = Limits()
 
 WINDOW_LOG: Final = 27
 """A zstd window above 2**27 bytes (128 MiB) is refused, as the `zstd` program does unasked."""
@@ -101,12 +55,13 @@ class _Decoder(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
-def decompress(stream: Readable, limits: Limits = LIMITS) -> Readable:
+def decompress(stream: Readable, limits: Limits | None = None) -> Readable:
     """The uncompressed tar in `stream`, whichever way it is compressed.
 
     Reading raises `InvalidLayer` where the compressed data is damaged, cut off or followed by
     something else, and `LimitExceeded` as soon as more comes out than an honest layer holds.
     """
+    limits = limits or current()
     head = b""
     while len(head) < 4 and (more := stream.read(_INPUT)):
         head += more
@@ -116,7 +71,7 @@ def decompress(stream: Readable, limits: Limits = LIMITS) -> Readable:
         if _zstd is None:
             raise _no_zstd()
         return _Members(stream, head, "zstd", _frame, limits)
-    return Plain(stream, head)
+    return Plain(stream, head, limits)
 
 
 def form(head: bytes) -> str:
@@ -135,18 +90,21 @@ def _is_zstd(head: bytes) -> bool:
 class Plain:
     """A stream that was not compressed, with its first bytes put back."""
 
-    def __init__(self, stream: Readable, head: bytes) -> None:
+    def __init__(self, stream: Readable, head: bytes, limits: Limits) -> None:
         self._stream = stream
         self._head = head
+        self._limits = limits
+        self._given = 0
 
     def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes; all that is left if negative; nothing at the end."""
         if size < 0:
-            head, self._head = self._head, b""
-            return head + self._stream.read()
-        if self._head:
-            data, self._head = self._head[:size], self._head[size:]
-            return data
-        return self._stream.read(size)
+            return b"".join(iter(lambda: self.read(CHUNK), b""))
+        data = self._head[:size] or self._stream.read(size)
+        self._head = self._head[size:]
+        self._given += len(data)
+        self._limits.check(self._given, self._given)
+        return data
 
 
 class _Members:

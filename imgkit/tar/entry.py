@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NoReturn
 
-from imgkit.errors import InvalidLayer, LimitExceeded, UnsafePath
-from imgkit.tar.compression import Limits
+from imgkit.errors import InvalidLayer, UnsafePath
+from imgkit.limits import Limits
 
 NO_XATTRS: Final[Mapping[str, bytes]] = MappingProxyType({})
 
@@ -69,16 +69,6 @@ def refuse(reason: str, offset: int, path: str | None = None) -> NoReturn:
     )
 
 
-def exceeded(what: str, limit: int, actual: int, path: str | None = None) -> NoReturn:
-    """Raise `LimitExceeded`."""
-    raise LimitExceeded(
-        f"this layer is refused: it has {actual} {what}, and at most {limit} are read",
-        limit=limit,
-        actual=actual,
-        path=path,
-    )
-
-
 def encode(text: str) -> bytes:
     """The bytes of a name, as they were before they were made a `str`."""
     return text.encode("utf-8", "surrogateescape")
@@ -106,12 +96,12 @@ def plain_path(raw: bytes, offset: int, limits: Limits) -> str:
         refuse(f"the path {text!r} is empty, or has a zero byte in it", offset, text)
     if len(raw) > limits.component:
         if len(raw) > limits.path:
-            exceeded("bytes in one path", limits.path, len(raw), text)
+            limits.exceeded("path", "bytes in one path", len(raw), text)
         longest = max((len(encode(part)) for part in parts), default=0)
         if longest > limits.component:
-            exceeded("bytes in one component of a path", limits.component, longest, text)
+            limits.exceeded("component", "bytes in one component of a path", longest, text)
     if len(parts) > limits.depth:
-        exceeded("components in one path", limits.depth, len(parts), text)
+        limits.exceeded("depth", "components in one path", len(parts), text)
     return "/".join(parts)
 
 

@@ -18,15 +18,14 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from imgkit.errors import InvalidLayer
+from imgkit.limits import Limits
 from imgkit.tar import pax
-from imgkit.tar.compression import Limits
 from imgkit.tar.entry import (
     NO_XATTRS,
     Entry,
     Kind,
     decode,
     encode,
-    exceeded,
     normal,
     plain_path,
     refuse,
@@ -172,7 +171,7 @@ def _size(kind: Kind, size: int, start: int, path: str, limits: Limits) -> int:
     if size and kind is not Kind.FILE:
         refuse(f"a {kind} has {size} bytes of content", start, path)
     if size > limits.unpacked:
-        exceeded("bytes in one file", limits.unpacked, size, path)
+        limits.exceeded("unpacked", "bytes in one file", size, path)
     return size
 
 
@@ -184,7 +183,7 @@ def _link(kind: Kind, raw: bytes, start: int, path: str, limits: Limits) -> str:
     if not raw or b"\0" in raw:
         refuse("the text of a symlink is empty, or has a zero byte in it", start, path)
     if len(raw) > limits.path:
-        exceeded("bytes in the text of a symlink", limits.path, len(raw), path)
+        limits.exceeded("path", "bytes in the text of a symlink", len(raw), path)
     return decode(raw)
 
 

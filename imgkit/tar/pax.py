@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from imgkit.tar.compression import Limits
-from imgkit.tar.entry import NO_XATTRS, Entry, decode, encode, exceeded, refuse
+from imgkit.limits import Limits
+from imgkit.tar.entry import NO_XATTRS, Entry, decode, encode, refuse
 
 EXTENSIONS: Final = b"xgLK"
 """The types of entries that are about other entries."""
@@ -39,14 +39,13 @@ class Extensions:
         self._every: Records = {}
         self._next: Records = {}
 
-    def expect(self, size: int, start: int) -> None:
+    def expect(self, size: int) -> None:
         """Refuse an extended header of `size` bytes that is larger than any honest one."""
-        most = self._limits.extended
-        if size > most:
-            refuse(f"an extended header has {size} bytes, and at most {most} are read", start)
+        if size > self._limits.extended:
+            self._limits.exceeded("extended", "bytes in one extended header", size)
         self._total += size
         if self._total > self._limits.extended_total:
-            exceeded("bytes of extended headers", self._limits.extended_total, self._total)
+            self._limits.exceeded("extended_total", "bytes of extended headers", self._total)
 
     def take(self, flag: bytes, data: bytes, start: int) -> None:
         """Keep what this `x`, `g`, `L` or `K` entry says."""
@@ -75,7 +74,8 @@ class Extensions:
             if key.startswith(_XATTR):
                 self._attributes += len(key) + len(value) + _KEPT
         if self._attributes > self._limits.attributes:
-            exceeded("bytes of extended attributes", self._limits.attributes, self._attributes)
+            said = "bytes of extended attributes"
+            self._limits.exceeded("attributes", said, self._attributes)
         return found
 
     def end(self, offset: int) -> None:

@@ -87,17 +87,18 @@ def unpack_layers(
     options = _options(owners, devices, on_entry)
 
     def write(directory: str) -> dict[str, Report]:
-        reports, trees = {}, lowers(stack)
+        reports, trees, written = {}, lowers(stack), 0
         for number, layer in enumerate(stack):
             name = f"{number:02}-{layer.diff_id.short}/diff"
             place = os.path.join(directory, name)
             os.makedirs(place, PRIVATE)
-            with _staging(place, options) as (root, staging):
+            with _staging(place, options, written) as (root, staging):
                 staging.take(number, layer)
                 tree = next(trees)
                 for below, offsets in _brought(tree, number).items():
                     staging.take(below, stack[below], offsets)
                 reports[name] = Extraction(tree, staging, options).run(root)
+                written = staging.written
         return reports
 
     return _write(dest, write)
@@ -113,12 +114,12 @@ def _brought(tree: Lower, number: int) -> dict[int, set[int]]:
 
 
 @contextmanager
-def _staging(directory: str, options: Options) -> Iterator[tuple[int, Staging]]:
+def _staging(directory: str, options: Options, written: int = 0) -> Iterator[tuple[int, Staging]]:
     """That directory, open and private, and the files that wait there for their places."""
     root = os.open(directory, FOLDER)
     try:
         os.chmod(root, PRIVATE)
-        with closing(Staging(root, options)) as staging:
+        with closing(Staging(root, options, written)) as staging:
             yield root, staging
     finally:
         os.close(root)

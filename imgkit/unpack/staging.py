@@ -58,10 +58,12 @@ class Options:
 class Staging:
     """A directory, below an open one, with the files of layers by layer and offset."""
 
-    def __init__(self, root: int, options: Options) -> None:
+    def __init__(self, root: int, options: Options, written: int = 0) -> None:
         os.mkdir(NAME, PRIVATE, dir_fd=root)
         self._root = root
         self._options = options
+        self.written = written
+        """Bytes of all files, those counted that were written elsewhere before."""
         self._folder = os.open(NAME, FOLDER, dir_fd=root)
         self._born = self._probe()
         self._unrecorded: set[str] = set()
@@ -77,6 +79,8 @@ class Staging:
         """Read that layer once and write its files, or only those at these offsets."""
         for entry, content in layer.walk():
             if entry.kind is Kind.FILE and (only is None or entry.offset in only):
+                self.written += entry.size
+                layer.limits.check_image(self.written)
                 self._write(f"{number}-{entry.offset}", entry, content)
 
     def _write(self, name: str, entry: Entry, content: Content) -> None:
