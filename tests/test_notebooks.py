@@ -144,7 +144,7 @@ def test_nothing_of_one_machine_is_stored(path: Path) -> None:
 SAID: Final = {
     "02-pulling": "7.0.5 7.73 12.8 279 2017 2025",  # what the source documents say, and when
     "05-layers": "1979",  # the first tar
-    "10-digests": "2004 2017",  # when MD5 and SHA-1 were broken
+    "10-digests": "2004 2017 2025",  # when MD5 and SHA-1 were broken; a record of Bitcoin
     "11-multi-architecture": "5.05",  # what a source document says of an image of Windows
 }
 """Numbers in the text of a lesson that no cell could compute."""
