@@ -26,7 +26,7 @@ from imgkit.client.download import Download
 from imgkit.client.endpoint import Endpoint
 from imgkit.client.patience import Patience
 from imgkit.client.upload import Upload
-from imgkit.client.wire import Exchange, Wire
+from imgkit.client.wire import Exchange, Question, Wire
 from imgkit.digest import Digest, Readable, VerifyingReader
 from imgkit.errors import NotFound
 from imgkit.limits import current
@@ -200,7 +200,7 @@ class Repository(Endpoint):
         kind = "manifests" if descriptor.media_type in _DOCUMENT_TYPES else "blobs"
         accept = {"Accept": descriptor.media_type if kind == "manifests" else "*/*"}
         what = f"{kind}/{descriptor.digest}"
-        answer = self.call(what, method="HEAD", headers=accept, good=(200, 404))
+        answer = self.call(what, Question(self.url(what), "HEAD", accept), good=(200, 404))
         answer.close()
         size = answer.headers.get("Content-Length", str(descriptor.size))
         return answer.status_code == 200 and size == str(descriptor.size)
@@ -241,21 +241,14 @@ class Repository(Endpoint):
         """Afterwards the repository has no such tag; or, named by digest, no such manifest."""
         self.access.need(f"repository:{self.path}:pull,push,delete")
         what = f"manifests/{reference.with_default_tag().target}"
-        self.call(what, method="DELETE", good=(200, 202, 204), doing="delete from").close()
+        question = Question(self.url(what), "DELETE")
+        self.call(what, question, good=(200, 202, 204), doing="delete from").close()
 
     def _put_document(self, target: str, descriptor: Descriptor, raw: bytes) -> None:
         headers = {"Content-Type": descriptor.media_type}
         what = f"manifests/{target}"
-        answer = self.call(
-            what,
-            method="PUT",
-            headers=headers,
-            data=raw,
-            good=(200, 201, 202),
-            doing="write",
-            again=True,
-        )
-        answer.close()
+        question = Question(self.url(what), "PUT", headers, raw, again=True)
+        self.call(what, question, good=(200, 201, 202), doing="write").close()
         self._documents[descriptor.digest] = raw
 
 

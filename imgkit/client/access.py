@@ -24,7 +24,7 @@ from imgkit.client.challenge import Challenge, Token
 from imgkit.client.credentials import Login
 from imgkit.client.download import Body, read_all
 from imgkit.client.refusals import ERROR_LIMIT, refuse
-from imgkit.client.wire import Wire
+from imgkit.client.wire import Question, Wire
 from imgkit.errors import RegistryError, Unreachable
 
 EARLY: Final = 5
@@ -111,7 +111,7 @@ class Access:
 
     def _check_version(self) -> list[Challenge]:
         """GET /v2/: is there a registry, and what does it ask for? (spec: "Determining Support")"""
-        answer = self._wire.send(f"{self._base}/v2/")
+        answer = self._wire.send(Question(f"{self._base}/v2/"))
         if answer.status_code == 200:
             answer.close()
             return []
@@ -158,15 +158,12 @@ class Access:
                 "scope": " ".join(self._scopes),
                 "refresh_token": self.login.identity,
             }
-            answer = self._wire.send(
-                realm,
-                method="POST",
-                headers={"Content-Type": "application/x-www-form-urlencoded"},
-                data=urlencode(form).encode(),
-                again=True,
-            )
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            data = urlencode(form).encode()
+            answer = self._wire.send(Question(realm, "POST", headers, data, again=True))
             if answer.status_code not in (404, 405):
                 return answer
             answer.close()  # an older service, which knows GET only
         url = bearer.token_url(f"{self._base}/v2/", *self._scopes)
-        return self._wire.send(url, self.login.basic if self.login and self.login.user else None)
+        basic = self.login.basic if self.login and self.login.user else None
+        return self._wire.send(Question(url), basic)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -16,7 +16,7 @@ from imgkit.client.access import Access
 from imgkit.client.credentials import Login
 from imgkit.client.download import read_all
 from imgkit.client.upload import Sending
-from imgkit.client.wire import Wire
+from imgkit.client.wire import Question, Wire
 from imgkit.errors import LimitExceeded, RegistryError, Unreachable
 from imgkit.reference import Reference
 
@@ -52,38 +52,19 @@ class Endpoint:
         return f"{self.base}/v2/{self.path}/{what}{f'?{urlencode(query)}' if query else ''}"
 
     def call(
-        self,
-        what: str,
-        *,
-        url: str | None = None,
-        method: str = "GET",
-        headers: Mapping[str, str] | None = None,
-        data: bytes | Sending | None = None,
-        good: Sequence[int] = (200,),
-        doing: str = "read",
-        again: bool = False,
-        stopped: Event | None = None,
+        self, what: str, question: Question, good: Sequence[int] = (200,), doing: str = "read"
     ) -> requests.Response:
-        """A good answer about `what`; after a refusal, a new token is tried.
+        """A good answer to a question about `what`; after a refusal, a new token is tried.
 
         Raises what any other answer means: that we may not be `doing` this, say.
         """
-        url = url or self.url(what)
         for _ in range(3):  # as it is, with a new token, with a wider one
-            home = origins.origin(url) == origins.origin(self.base)
+            home = origins.origin(question.url) == origins.origin(self.base)
             word = self.access.header() if home else None
-            answer = self.wire.send(
-                url,
-                word,
-                method=method,
-                headers=headers,
-                data=data,
-                again=again,
-                stopped=stopped,
-            )
+            answer = self.wire.send(question, word)
             if answer.status_code not in (401, 403) or not self.access.learn(answer, word):
                 break
-            if isinstance(data, Sending):
+            if isinstance(question.data, Sending):
                 break  # a stream cannot be sent twice
             answer.close()
         if answer.status_code not in good:
@@ -106,17 +87,19 @@ class Endpoint:
     def get(self, what: str, accept: str, span: str | None, stopped: Event) -> requests.Response:
         """The answer to GET /v2/<name>/<what>; with a span of bytes, it may be a 206."""
         more, good = ({"Range": span}, (200, 206)) if span else ({}, (200,))
-        return self.call(what, headers={"Accept": accept} | more, good=good, stopped=stopped)
+        headers = {"Accept": accept} | more
+        return self.call(what, Question(self.url(what), headers=headers, stopped=stopped), good)
 
     def fetch(
         self, what: str, accept: str = "*/*", url: str | None = None
     ) -> tuple[requests.Response, bytes]:
         """The answer to GET /v2/<name>/<what> and its whole body, a document."""
+        question = Question(url or self.url(what), headers={"Accept": accept})
         patience, again = self.wire.patience, 0
         until = patience.clock() + patience.whole
         while True:
             again += 1
-            answer = self.call(what, url=url, headers={"Accept": accept})
+            answer = self.call(what, question)
             try:
                 return answer, read_all(answer, self.domain, patience, "document", what)
             except Unreachable:

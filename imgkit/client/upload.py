@@ -20,6 +20,7 @@ import requests
 
 from imgkit.client import origins
 from imgkit.client.patience import AGAIN, Patience
+from imgkit.client.wire import Question
 from imgkit.digest import CHUNK, Readable, VerifyingReader
 from imgkit.errors import NotFound, RegistryError, Unreachable
 from imgkit.manifest import Descriptor
@@ -33,16 +34,7 @@ class Place(Protocol):
     """The repository that a blob goes to."""
 
     def call(
-        self,
-        what: str,
-        *,
-        url: str,
-        method: str,
-        headers: dict[str, str],
-        data: bytes | Sending | None = None,
-        good: tuple[int, ...],
-        doing: str,
-        again: bool = False,
+        self, what: str, question: Question, good: Sequence[int], doing: str
     ) -> requests.Response:
         """Asks it something; raises what an answer means that is not `good`."""
         ...
@@ -214,17 +206,10 @@ class Upload:
         again: bool = False,
         span: str = "",
     ) -> requests.Response:
-        answer = self.place.call(
-            "upload",
-            url=url,
-            method=method,
-            headers=(BINARY if data is not None else {})
-            | ({"Content-Range": span} if span else {}),
-            data=data,
-            good=good,
-            doing="write",
-            again=again,
-        )
+        headers = {} if data is None else BINARY
+        headers = headers | ({"Content-Range": span} if span else {})
+        question = Question(url, method, headers, data, again)
+        answer = self.place.call("upload", question, good, doing="write")
         answer.close()
         return answer
 

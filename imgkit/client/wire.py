@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final, ParamSpec
 
@@ -34,7 +34,11 @@ Data = bytes | Iterable[bytes] | None
 _P = ParamSpec("_P")
 
 _MOVED: Final = (301, 302, 303, 307, 308)
-_AGENT: Final = f"imgkit/{__version__}"
+_HEADERS: Final = {
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"imgkit/{__version__}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,27 @@ class Exchange:
     status: int
     size: int | None = None
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request that is to be made.
+
+    A GET or HEAD may be made several times; what changes something is asked once, unless it does no
+    harm `again`. `stopped` ends the pauses between its tries from another thread.
+    """
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    data: Data = None
+    again: bool = False
+    stopped: threading.Event | None = None
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether it changes nothing on the server."""
+        return self.method in ("GET", "HEAD")
 
 
 class Wire:
@@ -90,36 +115,24 @@ class Wire:
         finally:
             self.on_exchange, self.on_wait = before
 
-    def send(
-        self,
-        url: str,
-        authorization: str | None = None,
-        *,
-        method: str = "GET",
-        headers: Mapping[str, str] | None = None,
-        data: Data = None,
-        again: bool = False,
-        stopped: threading.Event | None = None,
-    ) -> requests.Response:
+    def send(self, question: Question, authorization: str | None = None) -> requests.Response:
         """The answer to one request, its body not read yet.
 
-        The authorization is for the origin of `url` alone. A GET or HEAD is sent on where a
-        server sends it, and tried again; what changes something is asked once, unless it does no
-        harm `again`. Raises `Unreachable`, or `RegistryError` for an address that may not be
+        The authorization is for the origin of its address alone. What only reads is sent on where a
+        server sends it. Raises `Unreachable`, or `RegistryError` for an address that may not be
         asked, or `Stopped`.
         """
-        sent = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": _AGENT}
-        sent |= headers or {}
-        tries = self.patience.tries if again or method in ("GET", "HEAD") else 1
+        tries = self.patience.tries if question.again or question.only_reads else 1
         count = 0
         while True:
             count += 1
             try:
-                answer = self._follow(method, url, sent, authorization, data)
+                answer = self._follow(question, authorization)
             except Unreachable as error:
                 if count >= tries or not error.found:
                     raise
-                pause, why = self.patience.before(count), f"{origins.origin(url)[1]} hung up"
+                host = origins.origin(question.url)[1]
+                pause, why = self.patience.before(count), f"{host} hung up"
             else:
                 status = answer.status_code
                 wanted = self.patience.after(status, answer.headers, count) if tries > 1 else None
@@ -129,7 +142,7 @@ class Wire:
                 pause, why = wanted, f"{origins.origin(answer.url)[1]} {_REASONS.get(status, '')}"
                 if allows := str(Quota.of(answer.headers)):
                     why += f". {allows}"
-            self.wait(pause, why, stopped)
+            self.wait(pause, why, question.stopped)
 
     def wait(self, seconds: float, why: str, stopped: threading.Event | None = None) -> None:
         """Returns after that time, counted down second by second; raises `Stopped` before."""
@@ -138,22 +151,16 @@ class Wire:
             self.patience.rest(min(seconds, 1.0), stopped)
             seconds -= 1.0
 
-    def _follow(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        authorization: str | None,
-        data: Data,
-    ) -> requests.Response:
+    def _follow(self, question: Question, authorization: str | None) -> requests.Response:
         """The answer to a request, sent on where a server sends it, if it only reads."""
-        home = origins.origin(url)
+        url, home = question.url, origins.origin(question.url)
         for _ in range(REDIRECTS + 1):
             at_home = authorization is not None and origins.origin(url) == home
             more = {"Authorization": authorization} if at_home else {}
-            answer = self._ask(method, url, {**headers, **more}, data)
+            headers = {**_HEADERS, **question.headers, **more}
+            answer = self._ask(question.method, url, headers, question.data)
             moved = answer.status_code in _MOVED and "Location" in answer.headers
-            if not moved or method not in ("GET", "HEAD"):
+            if not (moved and question.only_reads):
                 return answer
             answer.close()
             url = origins.follow(url, answer.headers["Location"])
@@ -165,7 +172,7 @@ class Wire:
         )
 
     def _ask(
-        self, method: str, url: str, headers: Mapping[str, str | None], data: Data = None
+        self, method: str, url: str, headers: Mapping[str, str | None], data: Data
     ) -> requests.Response:
         where = origins.origin(url)
         try:

@@ -18,6 +18,7 @@ from imgkit import figure, kernel, units
 from imgkit.client import Client
 from imgkit.client.credentials import Credentials
 from imgkit.client.patience import Patience, Quota
+from imgkit.client.wire import Question
 from imgkit.commands.bench import FAILED, Bench
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.errors import ImgkitError
@@ -162,11 +163,9 @@ def hub(client: Client, image: str = HUB) -> Finding:
     """Whether Docker Hub answers, and how many pulls it allows; a HEAD, which counts as none."""
     name = Reference.parse(image).with_default_tag()
     try:
-        answer = client.repository(name).call(
-            f"manifests/{name.target}",
-            method="HEAD",
-            headers={"Accept": ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))},
-        )
+        repository, what = client.repository(name), f"manifests/{name.target}"
+        accept = {"Accept": ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))}
+        answer = repository.call(what, Question(repository.url(what), "HEAD", accept))
     except ImgkitError as error:
         return Finding("Docker Hub", NOTE, str(error))
     with answer:
