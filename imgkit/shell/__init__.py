@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -21,7 +22,6 @@ from imgkit.shell import expand, programs, redirect
 from imgkit.shell.builtin import BUILTINS, INSIDE, SPECIAL
 from imgkit.shell.finished import Finished, joined
 from imgkit.shell.grammar import parse
-from imgkit.shell.process import why
 from imgkit.shell.script import (
     AndOr,
     BadSyntax,
@@ -50,7 +50,7 @@ def run(
     *,
     hostname: str = "localhost",
 ) -> Finished:
-    """Run one command over a `Mount`: a line of text by its /bin/sh, a list as it stands.
+    """Run one command over a `Mount`: a line of text by its shell, a list as it stands.
 
     `user` is as in a config: "", "name", "1000" or "name:group". The time is that of the mount's
     clock. Raises `ExecFailed` when the program is not there (as Docker does, with the fact `code`:
@@ -58,7 +58,7 @@ def run(
     this shell does not know; what was printed before is its fact `screen`.
     """
     shell = Shell(mount, env, cwd, user, hostname=hostname)
-    return shell.execute(["/bin/sh", "-c", command] if isinstance(command, str) else command)
+    return shell.execute(["sh", "-c", command] if isinstance(command, str) else command)
 
 
 class Shell(Starter):
@@ -99,9 +99,9 @@ class Shell(Starter):
         try:
             return self.script(parse(text), streams)
         except BadSyntax as error:
-            streams.err(f"sh: syntax error: {error}\n".encode())
+            self.complain(streams, f"syntax error: {error}")
         except expand.NotSet as error:
-            streams.err(f"sh: {error}\n".encode())
+            self.complain(streams, str(error))
             raise Exit(2) from None
         self.status = 2
         return 2
@@ -123,7 +123,8 @@ class Shell(Starter):
                 self.status = self._pipeline(pipeline, streams)
             finally:
                 self._careless -= not last or pipeline.negated
-            if last and self.status and "e" in self.flags and not self._careless:
+            is_asked = self._careless or pipeline.negated
+            if last and self.status and "e" in self.flags and not is_asked:
                 raise Exit(self.status)
         return self.status
 
@@ -149,7 +150,7 @@ class Shell(Starter):
         try:
             streams = redirect.redirected(self, command.redirects, self._single, streams)
         except redirect.CannotOpen as error:
-            streams.err(f"sh: {error}\n".encode())
+            self.complain(streams, str(error))
             self.status = 1
             return 1
         outer, self.streams = self.streams, streams
@@ -195,12 +196,15 @@ class Shell(Starter):
         words = expand.fields(command.words, self)
         values = {name: self._single(word) for name, word in command.assignments}
         if "x" in self.flags:
-            traced = [*(f"{name}={value}" for name, value in values.items()), *words]
+            told = (f"{name}={shlex.quote(value)}" for name, value in values.items())
+            traced = [*told, *map(shlex.quote, words)]
             streams.err(encode(f"+ {' '.join(traced)}\n"))
         if not words:
             for name, value in values.items():
                 self.assign(name, value)
             return self._substituted
+        if words[0] == "command" and words[1:] and not words[1].startswith("-"):
+            words = words[1:]
         if words[0] in BUILTINS:
             return BUILTINS[words[0]](self, words, streams)
         if words[0] in SPECIAL:
@@ -214,7 +218,7 @@ class Shell(Starter):
             return self.start(words, streams)
         except ExecFailed as error:
             reason = "Permission denied" if error.code == 126 else "not found"
-            streams.err(encode(f"sh: {words[0]}: {reason}\n"))
+            self.complain(streams, f"{words[0]}: {reason}")
             return int(error.code)
         finally:
             self.variables, self.exported = before
@@ -235,13 +239,13 @@ class Shell(Starter):
         try:
             raise Exit(self.start(words[1:], streams))
         except ExecFailed as error:
-            streams.err(encode(f"sh: exec: {words[1]}: not found\n"))
+            self.complain(streams, f"exec: {words[1]}: not found")
             raise Exit(int(error.code)) from None
 
     def _source(self, words: list[str], streams: Streams) -> int:
         try:
             text = decode(self.process("sh", streams).read(words[1] if words[1:] else ""))
         except OSError as error:
-            streams.err(encode(f"sh: .: can't open '{words[-1]}': {why(error)}\n"))
+            self.complain(streams, f".: can't open {words[-1]}: {redirect.reason(error)}")
             raise Exit(2) from None
         return self.interpret(text, streams)

@@ -25,8 +25,8 @@ def _cd(shell: Session, words: list[str], streams: Streams) -> int:
         if process.stat(target).kind is not Kind.DIR:
             raise NotADirectoryError(errno.ENOTDIR, "")
     except OSError as error:
-        streams.err(encode(f"sh: cd: line 0: can't cd to {target}: {why(error)}\n"))
-        return 1
+        shell.complain(streams, f"cd: line 0: can't cd to {target}: {why(error)}")
+        return 2
     shell.variables["OLDPWD"], shell.cwd = shell.cwd, process.real(target)
     shell.variables["PWD"] = shell.cwd
     if words[1:] == ["-"]:
@@ -35,12 +35,13 @@ def _cd(shell: Session, words: list[str], streams: Streams) -> int:
 
 
 def _export(shell: Session, words: list[str], streams: Streams) -> int:
-    for word in words[1:]:
+    given = [word for word in words[1:] if word != "-p"]
+    for word in given:
         name, equals, value = word.partition("=")
         shell.exported.add(name)
         if equals:
             shell.variables[name] = value
-    for name in sorted(shell.exported & {*shell.variables}) if not words[1:] else ():
+    for name in sorted(shell.exported & {*shell.variables}) if not given else ():
         streams.out(encode(f"export {name}='{shell.variables[name]}'\n"))
     return 0
 
@@ -52,12 +53,23 @@ def _unset(shell: Session, words: list[str], _: Streams) -> int:
     return 0
 
 
-def _exit(shell: Session, words: list[str], _: Streams) -> int:
-    raise Exit(int(words[1]) if words[1:] and words[1].isdecimal() else shell.status)
+def _exit(shell: Session, words: list[str], streams: Streams) -> int:
+    raise Exit(_number(shell, words, streams, shell.status))
+
+
+def _number(shell: Session, words: list[str], streams: Streams, default: int) -> int:
+    """The number behind a command; the shell ends where it is none."""
+    text = words[1] if words[1:] else str(default)
+    if not text.isdecimal():
+        shell.complain(streams, f"{words[0]}: line 0: Illegal number: {text}")
+        raise Exit(2)
+    return int(text)
 
 
 def _set(shell: Session, words: list[str], _: Streams) -> int:
     ahead = words[1:]
+    if not ahead:
+        unknown("`set` alone, which lists the variables")
     while ahead and ahead[0][:1] in "-+" and len(ahead[0]) > 1:
         word = ahead.pop(0)
         if word == "--":
@@ -67,6 +79,8 @@ def _set(shell: Session, words: list[str], _: Streams) -> int:
                 unknown("that option of `set -o`")
             word = word[:-1] + "p"
         for letter in word[1:]:
+            if letter not in "eupx":
+                unknown(f"`set {word[0]}{letter}`")
             shell.flags = shell.flags.replace(letter, "")
             shell.flags += letter if word[0] == "-" else ""
     if ahead or words[-1:] == ["--"]:
@@ -74,10 +88,11 @@ def _set(shell: Session, words: list[str], _: Streams) -> int:
     return 0
 
 
-def _shift(shell: Session, _words: list[str], _: Streams) -> int:
-    if not shell.positional:
+def _shift(shell: Session, words: list[str], streams: Streams) -> int:
+    count = _number(shell, words, streams, 1)
+    if count > len(shell.positional):
         return 1
-    shell.arguments = [shell.arguments[0], *shell.arguments[2:]]
+    shell.arguments = [shell.arguments[0], *shell.positional[count:]]
     return 0
 
 

@@ -29,36 +29,47 @@ def fields(words: Sequence[Word], shell: Session) -> list[str]:
 
 def single(word: Word, shell: Session) -> str:
     """The word as one string, not split: as in an assignment, or after `>`."""
-    return "".join(_piece(part, shell, first=not at)[0] for at, part in enumerate(word))
+    pieces = [_pieces(part, shell, first=not at) for at, part in enumerate(word)]
+    return "".join(text for found in pieces for text, _ in found)
 
 
-def _piece(part: Part, shell: Session, *, first: bool) -> Piece:
+def _pieces(part: Part, shell: Session, *, first: bool) -> list[Piece]:
     """What one part of a word becomes; a tilde is somebody's home only at the beginning."""
     if isinstance(part, Text):
         home = first and not part.quoted and re.match(r"~(/|$)", part.text)
-        return (shell.value("HOME") or "~") + part.text[1:] if home else part.text, part.quoted
+        text = (shell.value("HOME") or "~") + part.text[1:] if home else part.text
+        return [(text, part.quoted)]
     if isinstance(part, Parameter):
-        return _parameter(part, shell), part.quoted
-    return shell.output(part.script), part.quoted
+        return _parameter(part, shell)
+    return [(shell.output(part.script), part.quoted)]
 
 
-def _parameter(part: Parameter, shell: Session) -> str:
+def _parameter(part: Parameter, shell: Session) -> list[Piece]:
     """The value of `$name`, or of `${name:-word}` and its like."""
     value = shell.value(part.name)
     missing = value is None or (not value and part.operator.startswith(":"))
     match part.operator[-1:]:
+        case "+" if missing:
+            value = ""
         case "+":
-            return "" if missing else single(part.word, shell)
+            return _instead(part, shell)
         case "-" if missing:
-            return single(part.word, shell)
+            return _instead(part, shell)
         case "=" if missing:
             value = single(part.word, shell)
             shell.assign(part.name, value)
         case "?" if missing:
-            raise NotSet(f"{part.name}: {single(part.word, shell) or 'parameter not set'}")
+            bare = "parameter not set" + " or null" * part.operator.startswith(":")
+            raise NotSet(f"{part.name}: {single(part.word, shell) or bare}")
         case "" if value is None and "u" in (shell.value("-") or "") and part.name not in "@*":
             raise NotSet(f"{part.name}: parameter not set")
-    return value or ""
+    return [(value or "", part.quoted)]
+
+
+def _instead(part: Parameter, shell: Session) -> list[Piece]:
+    """The word that stands for the value: each part of it is quoted, or it is not."""
+    found = [piece for inner in part.word for piece in _pieces(inner, shell, first=False)]
+    return [(text, quoted or part.quoted) for text, quoted in found or [("", False)]]
 
 
 def _split(word: Word, shell: Session) -> list[list[Piece]]:
@@ -70,13 +81,11 @@ def _split(word: Word, shell: Session) -> list[list[Piece]]:
                 done += [[]] if count else []
                 done[-1].append((argument, True))
             continue
-        text, quoted = _piece(part, shell, first=not at)
-        if quoted or isinstance(part, Text):
-            done[-1].append((text, quoted))
-            continue
-        for count, piece in enumerate(re.split(r"[ \t\n]+", text)):
-            done += [[]] if count else []
-            done[-1].append((piece, False))
+        for text, quoted in _pieces(part, shell, first=not at):
+            whole = quoted or isinstance(part, Text)
+            for count, piece in enumerate([text] if whole else re.split(r"[ \t\n]+", text)):
+                done += [[]] if count else []
+                done[-1].append((piece, quoted))
     return [field for field in done if any(text or quoted for text, quoted in field)]
 
 
@@ -89,6 +98,8 @@ def _glob(field: Sequence[Piece], shell: Session) -> list[str]:
     found = ["/" if pattern.startswith("/") else ""]
     for part in [part for part in pattern.split("/") if part]:
         found = [match for base in found for match in _matches(base, part, shell)]
+    if pattern.endswith("/"):
+        found = [f"{path}/" for path in found if shell.exists(f"{path}/.")]
     return sorted(found) or [plain]
 
 

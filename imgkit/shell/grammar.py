@@ -45,6 +45,13 @@ _REFUSED: Final = {
     "function": "functions",
     "select": "the loop `select`",
     "[[": "the test `[[`, which is not in every shell: `[` is",
+    **{
+        name: f"the command `{name}`"
+        for name in (
+            *("alias", "bg", "break", "continue", "eval", "fg", "getopts", "hash", "jobs", "kill"),
+            *("let", "local", "read", "readonly", "return", "times", "trap", "ulimit", "umask"),
+        )
+    },
 }
 _CLOSING: Final = frozenset({"then", "elif", "else", "fi", "do", "done", "}"})
 
@@ -116,7 +123,7 @@ class _Parser(Words):
         alone = bool(self._take("("))
         if not alone:
             self._need("{")
-        body = self.script()
+        body = self.script() or self._wrong()
         if not alone:
             self._need("}")
         elif not self._take(")"):
@@ -181,6 +188,8 @@ class _Parser(Words):
                 unknown("functions")
         if not (assignments or words or redirects):
             self._wrong()
+        if redirects and [literal(word) for word in words] == ["exec"]:
+            unknown("redirections of the shell itself (`exec > file`): write one for each command")
         return Simple(tuple(assignments), tuple(words), tuple(redirects))
 
     def _redirects(self) -> tuple[Redirect, ...]:
@@ -206,7 +215,7 @@ class _Parser(Words):
     def _here(self, end: str, quoted: bool, *, tabs: bool) -> Word:
         """The text of a here-document, which is taken out of the lines that follow this one."""
         head, newline, tail = self.text[self.at :].partition("\n")
-        lines = tail.split("\n")
+        lines = tail.removesuffix("\n").split("\n") if tail else []
         lines = [line.lstrip("\t") for line in lines] if tabs else lines
         count = lines.index(end) if end in lines else len(lines)
         rest = tail.split("\n")[count + 1 :]

@@ -10,6 +10,7 @@ from imgkit.mount import Mount
 from imgkit.shell import launch
 from imgkit.shell.process import Accounts, Process, Sink
 from imgkit.shell.script import Script
+from imgkit.tar.entry import encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,10 @@ class Session:
     def output(self, script: Script) -> str:
         """What a script prints, without the newlines at its end."""
         raise NotImplementedError
+
+    def complain(self, streams: Streams, text: str) -> None:
+        """Print what went wrong, after the name that this shell was called by (`$0`)."""
+        streams.err(encode(f"{self.arguments[0]}: {text}\n"))
 
     def process(self, name: str, streams: Streams | None = None) -> Process:
         """A program of that name, about to run here; it prints where the shell does."""

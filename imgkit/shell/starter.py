@@ -74,7 +74,7 @@ class Starter(Session):
 
     def _subshell(self, words: list[str], streams: Streams) -> int:
         """Another shell, as a program: `sh -c TEXT`, `sh FILE` or `sh` alone."""
-        args = words[1:]
+        args, self.arguments = words[1:], words[:1]
         if self.attended and not streams.stdin and all(word in ("-", "-i", "-l") for word in args):
             raise Waits("a shell waits for lines", what="shell")
         self.flags = ""
@@ -88,16 +88,16 @@ class Starter(Session):
         self.variables |= {"PWD": self.cwd, "SHLVL": "1"}
         if args[:1] == ["-c"]:
             if not args[1:]:
-                streams.err(b"sh: -c requires an argument\n")
+                self.complain(streams, "-c requires an argument")
                 return 2
-            self.arguments = args[2:] or [words[0].rpartition("/")[2]]
+            self.arguments = args[2:] or words[:1]
             return self.interpret(args[1], streams)
-        self.arguments = args or ["sh"]
         try:
             text = self.process("sh", streams).read(args[0]) if args else streams.stdin
         except OSError as error:
-            streams.err(encode(f"sh: can't open {args[0]}: {redirect.reason(error)}\n"))
+            self.complain(streams, f"can't open {args[0]}: {redirect.reason(error)}")
             return 2
+        self.arguments = args or words[:1]
         return self.interpret(decode(text), replace(streams, stdin=b"") if not args else streams)
 
     def spawn(self, words: list[str], streams: Streams) -> int:

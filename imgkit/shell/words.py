@@ -21,6 +21,7 @@ from imgkit.shell.script import (
 _PLAIN: Final = re.compile(r"[^\s;&|<>()'\"\\$`]+(?=[\s;&|<>()]|$)")
 _PARAMETER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$]")
 _OPERATOR: Final = re.compile(r":?[-+=?]")
+_BACKQUOTED: Final = re.compile(r"((?:\\.|[^`\\])*)`", re.DOTALL)
 _BETWEEN: Final = re.compile(r"(?:[ \t]|\\\n)*(?:#[^\n]*)?")
 _ENDS: Final = " \t\n;&|<>()"
 
@@ -47,11 +48,7 @@ class Words(ABC):
         parts: list[Part] = []
         while not self._ends():
             if self._take("'"):
-                end = self.text.find("'", self.at)
-                if end < 0:
-                    raise Unfinished("unterminated quoted string")
-                parts.append(Text(self.text[self.at : end], True))
-                self.at = end + 1
+                parts.append(self._single())
             elif self._take('"'):
                 parts += self._quoted('"') or [Text("", True)]
             elif self._take("\\"):
@@ -61,6 +58,14 @@ class Words(ABC):
             else:
                 self._append(parts, self._next(), quoted=False)
         return tuple(parts)
+
+    def _single(self) -> Text:
+        """The text up to the next single quote, which is read too."""
+        text, quote, _ = self.text[self.at :].partition("'")
+        if not quote:
+            raise Unfinished("unterminated quoted string")
+        self.at += len(text) + 1
+        return Text(text, True)
 
     def _quoted(self, end: str, *, quoted: bool = True) -> list[Part]:
         """The parts up to the character that ends them, which is read too; "" is the end."""
@@ -75,8 +80,10 @@ class Words(ABC):
                 self._append(parts, self._next(), quoted=True)
             elif self._take("\\\n"):
                 continue
-            elif not quoted and self._take('"'):
+            elif end == "}" and self._take('"'):
                 parts += self._quoted('"') or [Text("", True)]
+            elif not quoted and self._take("'"):
+                parts.append(self._single())
             elif (special := self._special(quoted=quoted)) is not None:
                 parts.append(special)
             else:
@@ -86,18 +93,21 @@ class Words(ABC):
     def _special(self, *, quoted: bool) -> Part | None:
         """What begins with a dollar sign or a backquote here, if something does."""
         if self._take("`"):
-            end = self.text.find("`", self.at)
-            if end < 0:
+            script = _BACKQUOTED.match(self.text, self.at)
+            if not script:
                 raise Unfinished("EOF in backquote substitution")
-            inner, self.at = self.text[self.at : end], end + 1
+            self.at = script.end()
+            inner = re.sub(r"\\([$`\\])", r"\1", script[1])
             return Substitution(type(self)(inner).whole(), quoted)
+        if not quoted and self._sees("$'"):
+            unknown("the quotes `$'...'`")
         if self._take("$(("):
             unknown("arithmetic (`$((...))`)")
         if self._take("$("):
-            script = self.script()
+            inside = self.script()
             if not self._take(")"):
                 self._wrong(")")
-            return Substitution(script, quoted)
+            return Substitution(inside, quoted)
         if self._take("${"):
             return self._braced(quoted)
         found = self._sees("$") and _PARAMETER.match(self.text, self.at + 1)

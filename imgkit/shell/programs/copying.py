@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from imgkit.mount import Stat
 from imgkit.shell.process import UMASK, Process, why
 from imgkit.shell.programs.files import remove
-from imgkit.shell.programs.options import each, options
+from imgkit.shell.programs.options import Usage, each, options
 from imgkit.tar.entry import Kind
 
 
 def cp(p: Process, args: list[str]) -> int:
     """Copy files; directories with -r; owners and times too with -p or -a."""
-    given, paths = options(args, "rRapdPLfvT", ["recursive", "archive", "preserve"], least=2)
+    given, paths = options(args, "rRapdPLfv", ["recursive", "archive", "preserve"], least=2)
     deep = bool(given.keys() & {"r", "R", "a", "recursive", "archive"})
     links = "L" not in given and (deep or bool(given.keys() & {"d", "P"}))
     keep = bool(given.keys() & {"a", "p", "archive", "preserve"})
@@ -31,7 +31,7 @@ def cp(p: Process, args: list[str]) -> int:
 
 def mv(p: Process, args: list[str]) -> int:
     """Rename; where that cannot be done in one step (EXDEV), copy and remove, as mv does."""
-    _, paths = options(args, "finT", least=2)
+    _, paths = options(args, "f", least=2)
 
     def move(old: str, new: str) -> int:
         try:
@@ -107,6 +107,8 @@ class _Copier:
         return max((self(*pair) for pair in inner), default=0)
 
     def _file(self, found: Stat, old: str, new: str) -> None:
+        if self.p.real(old) == self.p.real(new):
+            raise Usage(f"'{old}' and '{new}' are the same file")
         data = self.p.read(old)
         fresh = self.p.kind(new) is None
         self.p.write(new, data)

@@ -13,7 +13,7 @@ from imgkit.tar.entry import Kind
 
 def rm(p: Process, args: list[str]) -> int:
     """Remove files; directories with all that is in them with -r."""
-    given, paths = options(args, "rRfi", ["recursive", "force"])
+    given, paths = options(args, "rRf", ["recursive", "force"])
     force = bool(given.keys() & {"f", "force"})
     if not paths and not force:
         raise Usage("missing operand")
@@ -95,7 +95,7 @@ def ln(p: Process, args: list[str]) -> int:
 
 def touch(p: Process, args: list[str]) -> int:
     """Make files that are not there; those that are get the time of now, or of -d."""
-    given, paths = options(args, "cd:t:amh", ["no-create", "date="], least=1)
+    given, paths = options(args, "cd:amh", ["no-create", "date="], least=1)
     text = given.get("d", given.get("date"))
     when = p.now if text is None else _time(text)
 

@@ -14,9 +14,11 @@ from imgkit.tar.entry import Kind, decode
 
 def grep(p: Process, args: list[str]) -> int:
     """Print the lines in which a pattern is found; the exit code is 1 where there is none."""
-    given, operands = options(args, "inclqvrRFEwxohHse:")
+    given, operands = options(args, "inclqvrRFEwxohHe:")
     if "e" not in given and not operands:
         raise Usage("missing pattern")
+    if args.count("-e") > 1:
+        raise Usage("-e can be given once here")
     pattern = given.get("e") or operands.pop(0)
     matcher = _matcher(pattern, given)
     deep = bool(given.keys() & {"r", "R"})

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from imgkit.errors import CannotRun
 from imgkit.shell.process import ENTER, READ, WRITE, Process
-from imgkit.shell.programs.options import Usage, number, options
+from imgkit.shell.programs.options import Usage, options
 from imgkit.tar.entry import Kind
 
 
@@ -41,6 +41,8 @@ def pwd(p: Process, _: list[str]) -> int:
 
 def env(p: Process, args: list[str]) -> int:
     """Print the environment; or run a program with changes to it."""
+    if args and args[0].startswith("-"):
+        raise Usage(f"{args[0]} is not an option here; write NAME=VALUE and a program")
     changes = [arg for arg in args if "=" in arg]
     if len(changes) < len(args):
         return p.spawn(args, p.stdin)
@@ -109,6 +111,9 @@ def uname(p: Process, args: list[str]) -> int:
 
 def date(p: Process, args: list[str]) -> int:
     """Print the time, in UTC; in the format of `+%Y-%m-%d`."""
+    wrong = [arg for arg in args if not re.fullmatch(r"\+.*|-u", arg, re.DOTALL)]
+    if wrong:
+        raise Usage(f"{wrong[0]} is not known here: write a +FORMAT, or nothing")
     now = datetime.fromtimestamp(p.now // 10**9, UTC)
     form = next((arg[1:] for arg in args if arg.startswith("+")), "%a %b %e %H:%M:%S UTC %Y")
     p.say(now.strftime(form.replace("%s", str(p.now // 10**9)).replace("%e", f"{now.day:2}")))
@@ -171,7 +176,7 @@ def _primary(p: Process, words: list[str]) -> bool:
     raise Usage(f"{words[0]}: unknown operand")
 
 
-_COMPARED = ("=", "==", "!=", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot")
+_COMPARED = ("=", "==", "!=", "<", ">", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot")
 
 
 def _compared(p: Process, left: str, operator: str, right: str) -> bool:
@@ -182,7 +187,9 @@ def _compared(p: Process, left: str, operator: str, right: str) -> bool:
         return bool(p.kind(new) and p.kind(old) and p.stat(new).mtime_ns > p.stat(old).mtime_ns)
     if operator not in _COMPARED:
         raise Usage(f"{operator}: unknown operand")
-    difference = number(left) - number(right)
+    if operator in ("<", ">"):
+        return left < right if operator == "<" else left > right
+    difference = _integer(left) - _integer(right)
     return {
         "-eq": difference == 0,
         "-ne": difference != 0,
@@ -193,17 +200,27 @@ def _compared(p: Process, left: str, operator: str, right: str) -> bool:
     }[operator]
 
 
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise Usage(f"{text}: bad number") from None
+
+
+_KINDS = {"-b": Kind.BLOCK, "-c": Kind.CHAR, "-d": Kind.DIR, "-f": Kind.FILE, "-p": Kind.FIFO}
+
+
 def _unary(p: Process, operator: str, word: str) -> bool:
     if operator in ("-n", "-z"):
         return bool(word) == (operator == "-n")
     kind = p.kind(word)
+    if operator in _KINDS:
+        return kind is _KINDS[operator]
     match operator:
         case "-e":
             return kind is not None
-        case "-f":
-            return kind is Kind.FILE
-        case "-d":
-            return kind is Kind.DIR
+        case "-t":  # no terminal is behind any of its files
+            return False
         case "-L" | "-h":
             return p.kind(word, follow=False) is Kind.SYMLINK
         case "-s":

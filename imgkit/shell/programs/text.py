@@ -19,11 +19,12 @@ def unescape(text: str) -> tuple[str, bool]:
     text, ended, _ = text.partition("\\c")
 
     def one(match: re.Match[str]) -> str:
-        if match[1]:
-            return chr(int(match[1], 8) & 0xFF)
-        return _ESCAPES.get(match[2], match[0]) if match[2] else chr(int(match[3], 16))
+        if match[1] or match[2]:
+            return chr(int(match[1], 8) & 0xFF if match[1] else int(match[2], 16))
+        return _ESCAPES.get(match[3], match[0])
 
-    return re.sub(r"\\(?:(0?[0-7]{1,3})|([a-z\\])|x([0-9a-f]{1,2}))", one, text), bool(ended)
+    found = re.sub(r"\\(?:(0?[0-7]{1,3})|x([0-9a-fA-F]{1,2})|([a-z\\]))", one, text)
+    return found, bool(ended)
 
 
 def echo(p: Process, args: list[str]) -> int:
@@ -95,7 +96,7 @@ def contents(p: Process, paths: list[str], what: str) -> Iterator[tuple[str, byt
 
 def cat(p: Process, args: list[str]) -> int:
     """Print files one after another; -n with numbers."""
-    given, paths = options(args, "nuve")
+    given, paths = options(args, "nu")
     code = 0
     count = 0
     for _, data in contents(p, paths, "can't open '{0}': {1}"):
@@ -121,7 +122,8 @@ def tail(p: Process, args: list[str]) -> int:
 
 
 def _ends(p: Process, args: list[str], *, first: bool) -> int:
-    args = [f"-n{arg[1:]}" if re.fullmatch(r"-\d+", arg) else arg for arg in args]
+    if args and re.fullmatch(r"-\d+", args[0]):
+        args = [f"-n{args[0][1:]}", *args[1:]]
     given, paths = options(args, "n:c:q")
     if not first and given.get("n", "").startswith("+"):
         skip = max(number(given["n"]) - 1, 0)
@@ -142,7 +144,7 @@ def _ends(p: Process, args: list[str], *, first: bool) -> int:
 
 def wc(p: Process, args: list[str]) -> int:
     """Count lines, words and bytes."""
-    given, paths = options(args, "lwcm")
+    given, paths = options(args, "lwc")
     wanted = [letter for letter in "lwc" if letter in given] or ["l", "w", "c"]
     width = 9 if len(wanted) > 1 or len(paths) > 1 else 0
     totals = dict.fromkeys("lwc", 0)
