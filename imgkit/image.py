@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from imgkit import document
 from imgkit.config import Config
@@ -21,7 +21,6 @@ from imgkit.errors import (
     NoMatchingPlatform,
     UnsupportedMediaType,
 )
-from imgkit.layer import Layer
 from imgkit.limits import current
 from imgkit.manifest import (
     CONFIG_TYPES,
@@ -30,7 +29,6 @@ from imgkit.manifest import (
     Index,
     Manifest,
 )
-from imgkit.overlay import Overlay
 from imgkit.place import Gone, Source, Target, read_config, read_document, way
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
@@ -44,6 +42,10 @@ from imgkit.transfer import (
     Progress,
     Transfer,
 )
+
+if TYPE_CHECKING:  # a pull opens no layer, and would start later with what reads them
+    from imgkit.layer import Layer
+    from imgkit.overlay import Overlay
 
 RACES: Final = 10
 """How often a copy is completed whose blobs somebody else removes meanwhile."""
@@ -155,6 +157,8 @@ class Image:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The layers, base first, each checked against its DiffID when it is read."""
+        from imgkit.layer import Layer  # noqa: PLC0415  see above
+
         pairs = zip(self.manifest.layers, self.config.diff_ids, strict=True)
         return tuple(
             Layer(self._opener(layer), layer, diff_id, limits=self.limits)
@@ -164,6 +168,8 @@ class Image:
     @cached_property
     def overlay(self) -> Overlay:
         """All layers as one filesystem."""
+        from imgkit.overlay import Overlay  # noqa: PLC0415  see above
+
         return Overlay(self.layers)
 
     @property

@@ -19,18 +19,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imgkit import document
 from imgkit.digest import Digest, Readable, VerifyingReader, digest_of_stream
 from imgkit.errors import ImgkitError, NotFound, VerificationError
 from imgkit.image import Image
 from imgkit.ingest import blob_path, disk
-from imgkit.layer import Layer
 from imgkit.layout import CHOSEN_FROM, DAMAGED, REF_NAME, Layout, Record
 from imgkit.limits import current
 from imgkit.manifest import OCI_INDEX, Descriptor, Index, Manifest, parse
 from imgkit.place import Gone
 from imgkit.reference import Reference
+
+if TYPE_CHECKING:  # a pull opens no layer
+    from imgkit.layer import Layer
 
 __all__ = ["CHOSEN_FROM", "DAMAGED", "REF_NAME", "Record", "Store"]
 
@@ -176,17 +179,27 @@ class Store(Layout):
 
     def unpacked_size(self, image: Image) -> int:
         """Bytes that Docker counts for all layers; each is read once, then remembered."""
-        return sum(self.layer_size(layer) for layer in image.layers)
+        sizes = [self._remembered_size(layer.digest) for layer in image.manifest.layers]
+        known = [size for size in sizes if size is not None]
+        # Only what is not known needs the code that reads layers, which takes long to import.
+        return sum(known) if known == sizes else sum(map(self.layer_size, image.layers))
 
     def layer_size(self, layer: Layer) -> int:
         """Bytes that Docker counts for one layer."""
-        path = self.home / "stored-sizes" / layer.digest.hex
-        with contextlib.suppress(OSError, ImgkitError):
-            return int(document.unseal(path.read_bytes(), "size")["size"])
-        size = layer.stored_size
-        if not self.read_only:
-            self.write(path, document.seal({"size": size}))
+        size = self._remembered_size(layer.digest)
+        if size is None:
+            size = layer.stored_size
+            if not self.read_only:
+                self.write(self._size_path(layer.digest), document.seal({"size": size}))
         return size
+
+    def _remembered_size(self, layer: Digest) -> int | None:
+        with contextlib.suppress(OSError, ImgkitError):
+            return int(document.unseal(self._size_path(layer).read_bytes(), "size")["size"])
+        return None
+
+    def _size_path(self, layer: Digest) -> Path:
+        return self.home / "stored-sizes" / layer.hex
 
     def document(self, digest: Digest) -> Manifest | Index:
         """The manifest or index of that digest, whatever its size; raises `NotFound`."""

@@ -1,20 +1,20 @@
-"""Verbs that Docker has not: verify, unpack, reference, serve."""
+"""Verbs that Docker has not: verify, unpack, reference, serve.
+
+Each imports what it alone needs, and so starts without what the others do.
+"""
 
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Final
 
-from imgkit.audit import Audit
 from imgkit.commands.bench import FAILED, Bench
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.errors import ImgkitError
 from imgkit.image import verify
 from imgkit.reference import Reference
 from imgkit.store import Store
-from imgkit.unpack import unpack, unpack_layers
 
 
 def _reference(bench: Bench, options: Options) -> int:
@@ -23,6 +23,8 @@ def _reference(bench: Bench, options: Options) -> int:
 
 
 def _unpack(bench: Bench, options: Options) -> int:
+    from imgkit.unpack import unpack, unpack_layers  # noqa: PLC0415  see above
+
     image = bench.store.image(options.words[0])
     target, devices = Path(options.words[1]), not options.on("no-devices")
     if options.on("layers"):
@@ -52,6 +54,8 @@ def _verify(bench: Bench, options: Options) -> int:
 
 
 def _verify_all(bench: Bench) -> int:
+    from imgkit.audit import Audit  # noqa: PLC0415  see above
+
     audit = Audit.of(bench.store)
     for line in audit.broken:
         bench.say(line)
@@ -64,8 +68,10 @@ def _verify_all(bench: Bench) -> int:
 
 
 def _serve(bench: Bench, options: Options) -> int:
-    from imgkit import samples, server  # noqa: PLC0415  other verbs start faster without
-    from imgkit.server import caller, transport  # noqa: PLC0415  other verbs start faster without
+    import tempfile  # noqa: PLC0415  see above
+
+    from imgkit import samples, server  # noqa: PLC0415
+    from imgkit.server import caller, transport  # noqa: PLC0415
 
     root = options.value("root")
     with tempfile.TemporaryDirectory(prefix="imgkit-") as scratch:

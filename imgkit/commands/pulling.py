@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from imgkit.client import asks_itself
 from imgkit.commands.bench import Bench, Refused, daemon, silent
 from imgkit.commands.names import named, repository_of
 from imgkit.commands.screen import Screen
@@ -81,6 +80,8 @@ def _not_pulled(bench: Bench, name: Reference, error: NotFound | Unauthorized) -
         )
     if "says" not in error.facts:  # it is a part of the image that is missing
         return Refused(f"imgkit: {error}")
+    from imgkit.client import asks_itself  # noqa: PLC0415  `run` mostly asks no registry
+
     if not bench.live and not asks_itself(name.registry):
         bench.hint(_LIVE)
     says = error.facts["says"] or "manifest unknown"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
-from imgkit.client import Exchange
 from imgkit.commands.bench import Bench, Refused, daemon, silent
 from imgkit.commands.names import found, named, repository_of, wrong
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.errors import InvalidReference
 from imgkit.image import Image, copy
 from imgkit.reference import Reference
+
+if TYPE_CHECKING:  # `tag` asks no registry, and would start later
+    from imgkit.client import Exchange
 
 
 def _tag(bench: Bench, options: Options) -> int:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from imgkit import units
-from imgkit.client.patience import waiting
 from imgkit.commands.bench import Bench, Waits
 from imgkit.digest import Digest
 from imgkit.image import COMPLETE, DOWNLOADING, EXISTS, WAITING, Progress
@@ -42,6 +41,8 @@ class Screen:
 
     def pause(self, seconds: float, why: str) -> None:
         """A registry is waited for: the last line counts the seconds, or one says so."""
+        from imgkit.client.patience import waiting  # noqa: PLC0415  `run` mostly asks no registry
+
         if self.bench.redraw:
             self._draw([*self._lines(), waiting(seconds, why)])
         else:
