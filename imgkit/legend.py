@@ -7,9 +7,12 @@ which also those tell apart who see no red or green. The rest of this module wri
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from itertools import accumulate
 from typing import Final, Self
+from unicodedata import east_asian_width
 
 from graphviz import Digraph
 
@@ -135,6 +138,42 @@ def wrapped(text: str, width: int, most: int | None = None) -> list[str]:
 
 
 def brief(text: str, most: int) -> str:
-    """The text as it can be shown, in at most that many characters; `…` says that it was cut."""
-    whole = shown(text)
-    return whole if len(whole) <= most else f"{whole[: most - 1]}…"
+    """The text as it can be shown in `mono`, at most that many columns; `…` says that it was cut.
+
+    A letter of East Asia takes two columns, and so does an emoji.
+    """
+    return _cut(shown(text), most, lambda letter: 2 if _is_wide(letter) else 1)
+
+
+def fitted(text: str, room: float, points: int = 14) -> str:
+    """The text as it can be shown in the other face, even bold, in so many pixels; `…` as above."""
+    return _cut(shown(text), room * _SPARE / points, _thousandths)
+
+
+def _cut(text: str, room: float, width: Callable[[str], int]) -> str:
+    if sum(map(width, text)) <= room:
+        return text
+    ends = accumulate(map(width, text), initial=width("…"))
+    return text[: sum(end <= room for end in ends) - 1] + "…"
+
+
+_WIDTHS: Final = {
+    350: " !'(),-./:;I[\\]`fijlt|",
+    474: '"*r{}',
+    584: "#$+0123456789<=>J^_acekszvxy~",
+    667: "?EFLPSTVXYZbdghnopqu",
+    778: "&ABCDGHKNOQRUw",
+    980: "%@MWm",
+}
+"""Letters of bold Helvetica by their width or a little more, in thousandths of their height."""
+_SPARE: Final = 900
+"""For the faces of other systems, of which some are wider by a tenth."""
+
+
+def _thousandths(letter: str) -> int:
+    known = (width for width, letters in _WIDTHS.items() if letter in letters)
+    return next(known, 1300 if _is_wide(letter) else 1000)
+
+
+def _is_wide(letter: str) -> bool:
+    return east_asian_width(letter) in "WF"

@@ -10,6 +10,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterator
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,7 @@ from run_notebooks import METADATA
 
 from imgkit import diagrams
 from imgkit import widgets as all_widgets
+from imgkit.platforms import Platform
 from imgkit.printable import shown
 
 TEXT: Final = {"a", "bdi", "br", "code", "em", "li", "ol", "p", "pre", "small", "span", "strong"}
@@ -187,6 +189,36 @@ def test_nothing_runs_in_a_browser(lab: Lab, tmp_path: Path) -> None:
             assert turned(page) == []
         assert page.evaluate("window.pwned") is None
         assert page.locator(".jp-OutputArea script, .jp-OutputArea [onerror]").count() == 0
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("letter", [*"漢🐳WO@w.é"])
+def test_no_name_leaves_its_box(lab: Lab, letter: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However wide its letters are: what is too long for the box ends with a sign that says so."""
+    monkeypatch.setattr(hostile, "FILE", letter * 40)
+    monkeypatch.setattr(hostile, "LONG", letter * 30)
+    monkeypatch.setattr(hostile, "EVIL", letter * 90)
+    monkeypatch.setattr(hostile, "ODD", Platform(letter * 60, letter * 40, None, letter * 30))
+    drawn = [(name, make().svg()) for name, make in FIGURES.items()]
+    with closing(lab.browser.new_page(viewport={"width": 1400, "height": 900})) as page:
+        assert page.evaluate(_OUTSIDE, drawn) == []
+
+
+_OUTSIDE: Final = """figures => figures.flatMap(([name, svg]) => {
+    document.body.innerHTML = svg;
+    const picture = document.querySelector('svg').getBoundingClientRect();
+    // No font here has these: they are as high as wide, and a dash in DejaVu Sans is, too.
+    for (const text of document.querySelectorAll('text')) text.innerHTML = text.innerHTML.replace(
+        /漢|🐳/gu, '<tspan font-family="DejaVu Sans">—</tspan>');
+    return [...document.querySelectorAll('g.node')].flatMap(node => {
+        const shape = node.querySelector('polygon, path, ellipse');
+        const room = shape ? shape.getBoundingClientRect() : picture;
+        return [...node.querySelectorAll('text')].map(text => [text, text.getBoundingClientRect()])
+            .filter(([, box]) => box.left < room.left || box.right > room.right
+                || box.top < room.top || box.bottom > room.bottom)
+            .map(([text]) => `${name}: ${text.textContent}`);
+    });
+})"""
 
 
 def broken(page: Page) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Final
 from imgkit.container import Container
 from imgkit.conversation import short
 from imgkit.figure import Figure
-from imgkit.legend import Drawing, bold, brief, faint, mono, place
+from imgkit.legend import Drawing, bold, faint, fitted, mono, place
 from imgkit.units import counted, size
 
 _ROW: Final = 38
@@ -52,7 +52,7 @@ def containers(started: Sequence[Container]) -> Figure:
 def _container(drawing: Drawing, box: Container, x: float) -> None:
     """A container, and below it the layer that is its own."""
     name, state = box.record.name, faint(box.record.state)
-    drawing.thing(name, "container", bold(brief(name, 18)), state, **place(x, 0, 150, 54))
+    drawing.thing(name, "container", bold(fitted(name, 130)), state, **place(x, 0, 150, 54))
     lines = [bold("upper layer"), faint(_told([path for _, path in box.diff()]))]
     drawing.thing(f"{name} upper", "upper layer", *lines, **place(x, 86, 230, 50))
     drawing.arrow(name, f"{name} upper", arrowhead="none")
@@ -62,4 +62,4 @@ def _told(written: Sequence[str]) -> str:
     if not written:
         return "nothing written"
     more = f" + {len(written) - 1}" * (len(written) > 1)
-    return brief(written[-1], 28 - len(more)) + more
+    return fitted(written[-1], 212 - 8 * len(more), 13) + more

@@ -7,14 +7,14 @@ from typing import Final
 from imgkit.conversation import short
 from imgkit.digest import Digest
 from imgkit.figure import Figure
-from imgkit.legend import Drawing, bold, brief, faint, mono, place
+from imgkit.legend import Drawing, bold, faint, fitted, mono, place
 from imgkit.manifest import Descriptor
 from imgkit.selection import CHOSEN, NO_IMAGE, Candidate, Selection, harmless
 from imgkit.units import counted, size
 
 _STEP = 40.0
-_MOST: Final = 21
-"""Characters of a platform for which there is room."""
+_ROOM: Final = 164
+"""Pixels of a manifest for the name of its platform."""
 
 
 def platforms(selection: Selection) -> Figure:
@@ -66,8 +66,9 @@ def _manifest(drawing: Drawing, candidate: Candidate, y: float) -> None:
     look = {} if candidate.state == CHOSEN else _PALE
     found = candidate.descriptor.platform
     version = harmless((found.os_version if found else None) or "")
-    lines = [bold(brief(harmless(str(found)), _MOST)), mono(short(candidate.descriptor.digest), 12)]
-    lines += [faint(brief(version, _MOST))] * bool(version)
+    name = bold(fitted(harmless(str(found)), _ROOM))
+    lines = [name, mono(short(candidate.descriptor.digest), 12)]
+    lines += [faint(fitted(version, _ROOM, 13))] * bool(version)
     height = 48 + 16 * bool(version)
     drawing.thing(node, "manifest", *lines, **place(345, y, 176, height) | look)
     drawing.arrow("index:e", f"{node}:w")

@@ -8,7 +8,7 @@ from typing import Final
 from imgkit.conversation import short
 from imgkit.digest import Digest
 from imgkit.figure import Figure
-from imgkit.legend import LEGEND, Drawing, bold, faint, mono, place, plain, wrapped
+from imgkit.legend import LEGEND, Drawing, bold, brief, faint, fitted, mono, place, plain, wrapped
 from imgkit.sharing import Holder, Outcome, Shared, Sharing
 from imgkit.units import counted, size
 
@@ -23,10 +23,11 @@ def sharing(now: Sharing) -> Figure:
     width = min(140.0, 490 / max(1, len(now.holders)))
     shared = [layer for layer in now.layers if len(layer.holders) > 1]
     for column, holder in enumerate(now.holders):
-        lines = [bold(line) for line in wrapped(_brief(holder.label).replace("/", "/ "), 14, 3)]
+        points = 12 if width < 110 else 14
+        name = wrapped(_brief(holder.label).replace("/", "/ "), 14, 3)
+        lines = [bold(fitted(line, width - 12, points)) for line in name]
         where = place(_middle(column, width), 0, width - 6, 48)
-        small = {"fontsize": "12"} if width < 110 else {}
-        drawing.thing(f"image {column}", "manifest", *lines, **where, **small)
+        drawing.thing(f"image {column}", "manifest", *lines, **where, fontsize=str(points))
     for row, layer in enumerate(shared, 1):
         _row(drawing, row * _ROW, layer, now.holders, width)
     bottom = (len(shared) + 1) * _ROW
@@ -56,7 +57,7 @@ def removals(plans: Sequence[Outcome]) -> Figure:
     for row, plan in enumerate(plans):
         asked, found = " ".join(step.asked for step in plan.steps), _layers(plan)
         says = _said(plan)
-        lines = [mono(line) for line in wrapped(f"rmi {asked}", 24, 3)]
+        lines = [mono(brief(line, 24)) for line in wrapped(f"rmi {asked}", 24, 3)]
         drawing.text(f"line {row}", *lines, text_width=_LEFT, **place(0, row * _ROW))
         for number, layer in enumerate(found):
             goes = layer in plan.gone
