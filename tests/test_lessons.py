@@ -216,6 +216,16 @@ def test_the_solution_passes(exercise: Exercise, lab: Lab) -> None:
     assert exercise.check(names["answer"], lab).state == PASSED
 
 
+def test_the_capstone_goes_on_after_its_solutions() -> None:
+    """What a learner wrote in one step breaks no cell that comes after it."""
+    names: dict[str, Any] = {}
+    for cell in nbformat.read(ROOT / "notebooks" / "13-capstone.ipynb", as_version=4).cells:
+        if cell.cell_type == "code" and "live" not in cell.metadata.get("tags", []):
+            key = re.search(r'^check\("(.+)", answer, lab\)', cell.source, re.MULTILINE)
+            written = WRITTEN[key[1]].solution if key else ""
+            exec(cell.source.replace("answer = ...", written), names)  # noqa: S102 - our own text
+
+
 @pytest.mark.parametrize(("key", "answer"), UNUSUAL)
 def test_any_right_route_passes(key: str, answer: Any, lab: Lab) -> None:
     """What counts is the answer, not the way to it."""
