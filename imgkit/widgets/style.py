@@ -57,6 +57,8 @@ CSS: Final = f"""<style>
 @media (max-width: 1150px) {{
   .widget-vbox:has(.imgkit) .jupyter-widgets {{ max-width: calc(100% - 4px) !important; }}
   .widget-vbox:has(.imgkit) .widget-hbox {{ flex-wrap: wrap; }}
+  .widget-vbox:has(.imgkit) .widget-radio-box label {{ display: flex; height: auto;
+    flex-direction: row-reverse; justify-content: flex-end; }}
   .imgkit :is(td, th) {{ white-space: normal; }}
   .imgkit :is(.scroll, .imgkit-matrix, .imgkit-trees) :is(td:not(.long), th) {{
     white-space: nowrap; }}
