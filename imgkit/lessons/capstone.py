@@ -176,11 +176,18 @@ def _paths(answer: Any) -> list[str] | None:
     return sorted(plain - {"", "."})
 
 
+def _trees(answer: Any) -> list[list[str] | None]:
+    """What a function makes of every stack."""
+    return [_paths(outcome) for outcome in _outcomes(answer, [(list(one),) for one in STACKS])]
+
+
+def _all_paths(answer: Any) -> list[str]:
+    return [path for tree in _trees(answer) for path in tree or ()]
+
+
 def _merges(answer: Any, truth: Any) -> bool:
     """Whether two functions make the same tree of every stack."""
-    asked = [(list(stack),) for stack in STACKS]
-    mine = list(map(_paths, _outcomes(answer, asked)))
-    return bool(mine) and mine == list(map(_paths, _outcomes(truth, asked)))
+    return bool(mine := _trees(answer)) and mine == _trees(truth)
 
 
 # -- 6: the proof ---------------------------------------------------------------------------
@@ -254,6 +261,19 @@ EXERCISES: Final = (
         hint="`hashlib.sha256(data).hexdigest()` gives the digits.",
         mistakes=(
             Mistake(
+                lambda lab: lambda digest, data: intact(data, digest),
+                "It ends with an error. It is given bytes and a digest, in this order, and answers "
+                "True or False, to what is wrong, too.",
+                fits=lambda answer, lab: any(
+                    isinstance(o, type) for o in _outcomes(answer, CHECKS)
+                ),
+            ),
+            Mistake(
+                lambda lab: lambda data, digest: None,
+                "It answers nothing. What you `print` is for your eyes; `return` gives an answer.",
+                fits=lambda answer, lab: set(_outcomes(answer, CHECKS)) == {None},
+            ),
+            Mistake(
                 lambda lab: lambda data, digest: True,
                 "It takes everything, a flipped byte too.",
             ),
@@ -300,7 +320,8 @@ EXERCISES: Final = (
         mistakes=(
             Mistake(
                 lambda lab: lambda layers: merge(layers, whiteouts=False, opaques=False),
-                "It keeps the whiteouts as files, and what they should hide.",
+                "There are whiteouts in what it returns. They are marks for you, and no files.",
+                fits=lambda answer, lab: any(".wh." in path for path in _all_paths(answer)),
             ),
             Mistake(
                 lambda lab: lambda layers: merge(layers, below=False),
