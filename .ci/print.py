@@ -4,7 +4,7 @@ python .ci/print.py [--solutions] [--into DIRECTORY] [NOTEBOOK ...]
 
 Tables that repeat a figure are unfolded, since paper cannot be clicked. Hints, answers and
 solutions stay folded, and paper has room to write in their place, unless `--solutions` asks for
-them.
+them: then the answers to the quiz stand at the end, too.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 
 import nbformat
 from nbconvert import HTMLExporter
 from traitlets.config import Config
+
+from imgkit.lessons.course import COURSE, Question
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "microsoft-edge")
@@ -34,6 +36,7 @@ FIT = 100
 """Columns of what was printed that fit on a page."""
 LEGIBLE = 144
 """Columns that fit in letters as small as can be read."""
+QUIZZES = {lesson.file: lesson.quiz for lesson in COURSE}
 
 
 def main() -> int:
@@ -41,7 +44,7 @@ def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("notebooks", nargs="*", type=Path)
     words.add_argument("--into", type=Path, default=ROOT / "build" / "print")
-    words.add_argument("--solutions", action="store_true", help="unfold hints and solutions, too")
+    words.add_argument("--solutions", action="store_true", help="with hints, solutions and answers")
     options = words.parse_args()
     options.into.mkdir(parents=True, exist_ok=True)
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -63,6 +66,10 @@ def html(path: Path, *, solutions: bool = False) -> str:
     exporter = HTMLExporter(config=Config({"HTMLExporter": {"exclude_anchor_links": True}}))
     notebook = nbformat.read(path, as_version=4)
     title = notebook.cells[0].source.partition("\n")[0].lstrip("# ")
+    if solutions and path.stem in QUIZZES:
+        told = "".join(map(answers, QUIZZES[path.stem]))
+        text = f"## Answers to the quiz\n\n<ol>{told}</ol>"
+        notebook.cells.append(nbformat.v4.new_markdown_cell(text))
     text, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
     text = re.sub(r"<script\b.*?</script>", "", text, flags=re.DOTALL)
     text = re.sub(r'href="(\d\d-[\w-]+)\.ipynb', r'href="\1.html', text)
@@ -71,6 +78,16 @@ def html(path: Path, *, solutions: bool = False) -> str:
     folded = "<details>" if solutions else "<details><summary>The same as a table"
     text = text.replace(folded, folded.replace("<details>", "<details open>"))
     return text.replace("</head>", f"<style>{STYLE.read_text()}</style></head>", 1)
+
+
+def answers(question: Question) -> str:
+    """What the quiz says of each choice, the right one first, as an item of a list."""
+    numbers = sorted(range(1, len(question.choices) + 1), key=lambda n: n != question.right)
+    said = (
+        f"<li>{escape(question.choices[n - 1].text)}: <em>{escape(question.answer(n))}</em></li>"
+        for n in numbers
+    )
+    return f"<li><strong>{escape(question.asks)}</strong><ul>{''.join(said)}</ul></li>"
 
 
 def narrowed(printed: re.Match[str]) -> str:

@@ -14,6 +14,8 @@ import pytest
 from conftest import ROOT, peer
 from test_notebooks import IDS, NOTEBOOKS, cells
 
+from imgkit.lessons import QUIZZES
+
 BUILD_AND_RUN = NOTEBOOKS[7]
 
 
@@ -104,6 +106,22 @@ def test_solutions_stay_folded(export: ModuleType) -> None:
     plain, whole = (export.html(NOTEBOOKS[0], solutions=wanted) for wanted in (False, True))
     assert "<details><summary>Solution" in plain
     assert "<details><summary>" not in whole
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=IDS)
+def test_a_quiz_is_answered_at_the_end(path: Path, export: ModuleType) -> None:
+    """For whoever teaches: what is said of each choice, the right one first; no learner has it."""
+    plain, whole = (html.unescape(export.html(path, solutions=it)) for it in (False, True))
+    _, heading, end = whole.partition("Answers to the quiz")
+    assert heading
+    assert heading not in plain
+    for question in QUIZZES[path.stem]:
+        told = [f"{choice.text}: <em>" for choice in question.choices]
+        first = told[question.right - 1]
+        assert min(told, key=lambda text: end.index(text, end.index(question.asks))) == first
+        for number, choice in enumerate(question.choices, 1):
+            assert question.answer(number) in end
+            assert f"Right. {choice.says}" not in plain
 
 
 @pytest.mark.browser
