@@ -18,9 +18,10 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+import trees
 from attacks import (
     SECRET,
     TABLE,
@@ -38,8 +39,11 @@ from attacks import (
 from images import AMD64
 from test_rootless import User
 from test_unpack import NOBODY, by_umoci, layout_of
-from trees import listing
+from trees import layer_of, listing
 
+from imgkit import tar
+from imgkit.build import build
+from imgkit.build.copying import make_folders, remove
 from imgkit.client import Client
 from imgkit.commands import run
 from imgkit.commands.bench import Bench
@@ -47,14 +51,16 @@ from imgkit.config import Config, History
 from imgkit.container.containers import Containers
 from imgkit.digest import Digest
 from imgkit.errors import ImgkitError, InvalidLayer
+from imgkit.layer import Layer
 from imgkit.manifest import OCI_LAYER, OCI_MANIFEST, Manifest
 from imgkit.mount import Mount
 from imgkit.mount.facts import of_union
+from imgkit.mount.union import Dentry, Union
 from imgkit.overlay import Overlay
 from imgkit.overlay.tree import Node
 from imgkit.reference import Reference
 from imgkit.store import Store
-from imgkit.tar.entry import Kind
+from imgkit.tar.entry import Entry, Kind
 from imgkit.unpack import unpack, unpack_layers
 from imgkit.widgets import LayerExplorer, OverlayStepper
 
@@ -497,3 +503,65 @@ def test_as_umoci_unpacks_it(attack: Attack, place: Path) -> None:
     layout = layout_of(place / "layout", scene.tars)
     assert on_disk(by_umoci(layout, "it", place)) == scene.shown(attack.image)
     scene.victim.assert_untouched()
+
+
+# -- work -----------------------------------------------------------------------------------------
+
+DEPTH: Final = 240
+
+
+def nested(*entries: tuple[str, str]) -> bytes:
+    """A tar of entries at the ends of chains of so many directories, each chain with a name."""
+    return tar.write([(Entry(f"{top}{'/d' * DEPTH}/{name}"), b"") for top, name in entries])
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [(f"{n}", "x") for n in range(4)],
+        [("same", f"{n}") for n in range(4)],
+        [("a", "x"), ("b", "x"), ("a", "y"), ("b", "y")],
+    ],
+    ids=["each in a chain of its own", "all in one", "in turn"],
+)
+def test_a_deep_path_costs_in_step_with_its_length(
+    entries: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ADD looks up each directory on the way a few times an entry, not once for each below it."""
+    asked, child = 0, Union.child
+
+    def counted(*args: Any) -> Dentry:
+        nonlocal asked
+        asked += 1
+        return child(*args)
+
+    monkeypatch.setattr(Union, "child", counted)
+    built = build("FROM scratch\nADD a.tar /", {"a.tar": nested(*entries)}, Store(tmp_path))
+    assert len(built.image.layers[0].entries) >= DEPTH
+    assert asked < len(entries) * DEPTH * 20
+
+
+def test_a_tree_deeper_than_any_stack(tmp_path: Path) -> None:
+    """In a mount it is made, listed and removed; unpacked by half, it leaves nothing."""
+    mount, deep = Mount([]), "/d" * 1200
+    make_folders(mount, deep, (0, 0))
+    assert (
+        len(mount.upper_entries()) == len(mount.changes()) == len(dict(mount.upper.walk())) == 1200
+    )
+    below = Mount([mount.upper])
+    below.chmod(deep, 0o700)
+    assert below.changes() == [("C", deep[: 2 * n]) for n in range(1, 1201)]
+    remove(below, "/d")
+    assert below.changes() == [("D", "/d")]
+    refused = layer_of(trees.hardlink("link", "not/there"))
+    with pytest.raises(InvalidLayer, match="not there"):
+        unpack_layers([*chained(5), refused], tmp_path / "root")
+    assert os.listdir(tmp_path) == []
+
+
+def chained(count: int) -> Iterator[Layer]:
+    """Layers, each of which goes on 200 directories below the last one, through a symlink to it."""
+    for number in range(count):
+        start = f"s{number - 1}/" if number else ""
+        end = "d/" * (200 * (number + 1))
+        yield layer_of(trees.file(f"{start}{'d/' * 200}f"), trees.symlink(f"s{number}", end))

@@ -15,6 +15,7 @@ from imgkit.build.sources import Source, look
 from imgkit.errors import BuildFailed
 from imgkit.mount import Mount
 from imgkit.mount.inode import Inode
+from imgkit.mount.paths import Walk
 from imgkit.shell.process import Accounts
 from imgkit.tar.entry import Kind
 
@@ -107,27 +108,27 @@ def make(target: Mount, place: str, inode: Inode) -> None:
 
 def make_folders(target: Mount, place: str, owner: tuple[int, int], mode: int = 0o755) -> bool:
     """Afterwards the directory is there, with all above it; whether it had to be made."""
-    if _is_directory(target, place):
-        return False
-    above = posixpath.dirname(place.rstrip("/"))
-    if above != place:
-        make_folders(target, above, owner, mode)
-    real, inode = look(target, place)
-    if inode:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), place)
-    target.mkdir(f"/{real}", mode)
-    target.chown(f"/{real}", *owner)
-    return True
+    at, made = Walk(target.overlay, place).at, False
+    for name in filter(None, place.split("/")):
+        at = Walk(target.overlay, name, at=at).find(follow=True).dentry
+        if made := at.inode is None:
+            folder = Inode(Kind.DIR, mode)
+            target.make(at, folder)
+            folder.uid, folder.gid = owner
+        elif not at.is_dir:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), place)
+    return made
 
 
 def remove(target: Mount, place: str) -> None:
     """Afterwards nothing is at `place`, whatever was."""
-    if target.stat(place, follow=False).kind is not Kind.DIR:
-        target.unlink(place)
-        return
-    for name in target.readdir(place):
-        remove(target, posixpath.join(place, name))
-    target.rmdir(place)
+    ahead = [Walk(target.overlay, place).find().dentry]
+    while ahead:
+        dentry = ahead[-1]
+        inside = [name for name, gone in dentry.names().items() if not gone] * dentry.is_dir
+        ahead += [target.overlay.child(dentry, name) for name in inside]
+        if not inside:
+            target.overlay.remove(ahead.pop())
 
 
 # -- owners ----------------------------------------------------------------------------------------

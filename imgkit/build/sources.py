@@ -39,7 +39,7 @@ class Origin:
     def first_names(self) -> dict[int, str]:
         """For each inode that was sent, its first path: under another it was sent as a link."""
         found: dict[int, str] = {}
-        for path, _, inode in _walk(self.mount, "", ""):
+        for path, _, inode in _walk(self.mount, ""):
             found.setdefault(id(inode), path)
         return found
 
@@ -59,19 +59,18 @@ class Source:
 
     def walk(self) -> Iterator[tuple[str, str, Inode]]:
         """All below a directory: path from here, path in the origin, inode; parents first."""
-        yield from _walk(self.origin.mount, "", self.real)
+        yield from _walk(self.origin.mount, self.real)
 
 
-def _walk(mount: Mount, path: str, real: str) -> Iterator[tuple[str, str, Inode]]:
-    for name in mount.readdir(f"/{real}"):
-        below = f"{real}/{name}" if real else name
-        inode = look(mount, below, follow=False)[1]
-        if inode is None:
-            continue
-        here = f"{path}/{name}" if path else name
-        yield here, below, inode
-        if inode.is_dir:
-            yield from _walk(mount, here, below)
+def _walk(mount: Mount, real: str) -> Iterator[tuple[str, str, Inode]]:
+    top = Walk(mount.overlay, f"/{real}").find(follow=True).dentry
+    ahead = [top]
+    while ahead:
+        at = ahead.pop()
+        if at is not top and at.inode:
+            yield at.path[len(top.path) :].lstrip("/"), at.path, at.inode
+        names = sorted(at.names(), reverse=True) if at.is_dir else []
+        ahead += [mount.overlay.child(at, name) for name in names]
 
 
 def look(mount: Mount, path: str, *, follow: bool = True) -> tuple[str, Inode | None]:
@@ -93,7 +92,7 @@ def find(origin: Origin, step: Instruction, words: Sequence[str]) -> list[Source
         plain = "" if plain == "." else plain
         paths = [plain]
         if is_pattern(plain):
-            paths = [path for path, _, _ in _walk(origin.mount, "", "") if matches(plain, path)]
+            paths = [path for path, _, _ in _walk(origin.mount, "") if matches(plain, path)]
         found += [_source(origin, step, path) for path in paths]
     if not found:
         _fail(step, "no source files were specified")

@@ -56,60 +56,50 @@ def unpack(content: bytes, target: Mount, place: str) -> None:
     make_folders(target, place, (0, 0))
     base = f"/{Walk(target.overlay, place).find(follow=True).dentry.path}"
     folders: list[Entry] = []
-    plain: set[str] = set()
     for entry, data in tar.read(_opened(content), _limits()):
         if entry.path:
-            _put(entry, data.read(), target, base, plain)
+            _put(entry, data.read(), target, base)
         if entry.kind is Kind.DIR:
             folders.append(entry)
     for entry in folders:
         target.utime(posixpath.join(base, entry.path), entry.mtime_ns)
 
 
-def _put(entry: Entry, data: bytes, target: Mount, base: str, plain: set[str]) -> None:
+def _put(entry: Entry, data: bytes, target: Mount, base: str) -> None:
     place = posixpath.join(base, entry.path)
-    _refuse_symlinks(entry, entry.path, target, base, plain)
+    _refuse_symlinks(entry, entry.path, target, base)
     make_folders(target, posixpath.dirname(place), (0, 0))
     there = target.exists(place, follow=False)
     is_folder = there and target.stat(place, follow=False).kind is Kind.DIR
     if there and not (is_folder and entry.kind is Kind.DIR):
         remove(target, place)
-        plain.clear()
     if entry.kind is Kind.HARDLINK:
-        _refuse_symlinks(entry, entry.link, target, base, plain)
+        _refuse_symlinks(entry, entry.link, target, base)
         target.link(posixpath.join(base, entry.link), place)
         return
     if entry.kind is Kind.DIR and not is_folder:
         target.mkdir(place)
-    target_inode = of_entry(entry, lambda: data)
-    make(target, place, target_inode)
+    make(target, place, of_entry(entry, lambda: data))
     target.chown(place, entry.uid, entry.gid, follow=False)
     if entry.kind is not Kind.SYMLINK:
         target.chmod(place, entry.mode)
     target.utime(place, entry.mtime_ns, follow=False)
 
 
-def _refuse_symlinks(entry: Entry, path: str, target: Mount, base: str, plain: set[str]) -> None:
-    """Raise `UnsafePath` for a path through a symlink: it could lead out of the directory.
-
-    `plain` has the directories that were looked at already.
-    """
-    parts = path.split("/")[:-1]
-    if "/".join(parts) in plain:
-        return
-    at = base
-    for part in parts:
-        at = posixpath.join(at, part)
-        if not target.exists(at, follow=False):
-            return
-        if target.stat(at, follow=False).kind is Kind.SYMLINK:
+def _refuse_symlinks(entry: Entry, path: str, target: Mount, base: str) -> None:
+    """Raise `UnsafePath` for a path through a symlink: it could lead out of the directory."""
+    at = Walk(target.overlay, base).find().dentry
+    for part in path.split("/")[:-1]:
+        at = Walk(target.overlay, part, at=at).find().dentry
+        if at.inode and at.inode.kind is Kind.SYMLINK:
             raise UnsafePath(
                 f"the path {entry.path!r} in a tar to be added is refused: it goes through the "
-                f"symlink {at}, which could lead anywhere",
+                f"symlink /{at.path}, which could lead anywhere",
                 offset=entry.offset,
                 path=entry.path,
             )
-    plain.add("/".join(parts))
+        if not at.is_dir:
+            return
 
 
 def _opened(content: bytes) -> Readable:

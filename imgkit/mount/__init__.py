@@ -118,7 +118,7 @@ class Mount(Attributes):
         if inode is None:
             if not create:
                 fail(errno.ENOENT, path)
-            self._make(found.dentry, Inode(Kind.FILE, mode & 0o7777))
+            self.make(found.dentry, Inode(Kind.FILE, mode & 0o7777))
             return found.dentry
         if create and exclusive:
             fail(errno.EEXIST, path)
@@ -146,14 +146,14 @@ class Mount(Attributes):
     @call
     def mkdir(self, path: str, mode: int = 0o755) -> None:
         """Make a directory."""
-        self._make(self._free(path, folder=True), Inode(Kind.DIR, mode & 0o1777))
+        self.make(self._free(path, folder=True), Inode(Kind.DIR, mode & 0o1777))
 
     @call
     def symlink(self, text: str, path: str) -> None:
         """Make a symlink with that text."""
         if not text or len(text.encode("utf-8", "surrogateescape")) >= PATH_MAX:
             fail(errno.ENAMETOOLONG if text else errno.ENOENT, path)
-        self._make(self._free(path), Inode(Kind.SYMLINK, 0o777, link=text))
+        self.make(self._free(path), Inode(Kind.SYMLINK, 0o777, link=text))
 
     @call
     def mknod(
@@ -164,7 +164,7 @@ class Mount(Attributes):
         inode = Inode(kind, mode & 0o7777, device=device)
         if inode.is_whiteout:
             fail(errno.EPERM, path)
-        self._make(dentry, inode)
+        self.make(dentry, inode)
 
     @call
     def link(self, old: str, new: str) -> None:
@@ -234,7 +234,7 @@ class Mount(Attributes):
             fail(errno.ENOENT, path)
         return found.dentry
 
-    def _make(self, dentry: Dentry, inode: Inode) -> None:
+    def make(self, dentry: Dentry, inode: Inode) -> None:
         """Make a new inode, now; in a set-group-ID directory it gets that group."""
         assert dentry.parent
         above = dentry.parent.inode

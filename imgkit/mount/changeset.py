@@ -22,47 +22,42 @@ def entries(union: Upper) -> list[tuple[Entry, bytes]]:
     are, last, the hard links that `index` lets follow a changed file without a name in upper.
     """
     first: dict[int, str] = {}
-    found = list(_entries(union, union.root, first))
-    following = _following(union, union.root) if union.has_followers else ()
+    found = list(_entries(union, first))
+    following = _following(union) if union.has_followers else ()
     return found + [_entry(inode, path, first) for path, inode in following]
 
 
-def _following(union: Union, at: Dentry) -> Iterator[tuple[str, Inode]]:
+def _following(union: Union) -> Iterator[tuple[str, Inode]]:
     """The names that only a lower tree has, of files that are in upper."""
-    for name in sorted(at.names()):
-        child = union.child(at, name)
-        if child.index:
-            yield child.path, child.index
-        elif child.is_dir and not (child.upper and child.upper.redirect):
-            yield from _following(union, child)
+    ahead = [union.root]
+    while ahead:
+        at = ahead.pop()
+        if at.index:
+            yield at.path, at.index
+        elif at.is_dir and not (at.upper and at.upper.redirect):
+            ahead += [union.child(at, name) for name in sorted(at.names(), reverse=True)]
 
 
-def _entries(union: Union, at: Dentry, first: dict[int, str]) -> Iterator[tuple[Entry, bytes]]:
-    """The entries of what is in a directory of the upper tree."""
-    inode = at.inode
-    assert inode
-    whole = at.upper is None or _is_moved(at)
-    prefix = f"{at.path}/" if at.path else ""
-    if inode.is_opaque or whole:
-        yield Entry(prefix + OPAQUE, mtime=inode.mtime_ns // 10**9), b""
-    names = sorted(at.names() if whole else inode.children)
-    for name in [name for name in names if inode.hides(name) and not whole]:
-        yield Entry(f"{prefix}{WHITEOUT_PREFIX}{name}"), b""
-    for name in names:
-        child = union.child(at, name)
-        if child.inode:
-            yield _entry(child.inode, child.path, first)
-            if child.is_dir:
-                yield from _entries(union, child, first)
-
-
-def _is_moved(at: Dentry) -> bool:
-    """Whether the directory, or one that it is in, was renamed with what is below."""
-    while at.parent:
-        if at.upper and at.upper.redirect:
-            return True
-        at = at.parent
-    return False
+def _entries(union: Union, first: dict[int, str]) -> Iterator[tuple[Entry, bytes]]:
+    """The entries of the upper tree; all of a directory that was renamed with what is below."""
+    ahead = [(union.root, False)]
+    while ahead:
+        at, whole = ahead.pop()
+        inode = at.inode
+        assert inode
+        if at.parent:
+            yield _entry(inode, at.path, first)
+        if not inode.is_dir:
+            continue
+        whole = whole or inode.redirect != ""
+        prefix = f"{at.path}/" if at.path else ""
+        if inode.is_opaque or whole:
+            yield Entry(prefix + OPAQUE, mtime=inode.mtime_ns // 10**9), b""
+        names = sorted(at.names() if whole else inode.children)
+        for name in [name for name in names if inode.hides(name) and not whole]:
+            yield Entry(f"{prefix}{WHITEOUT_PREFIX}{name}"), b""
+        inside = [union.child(at, name) for name in reversed(names)]
+        ahead += [(child, whole) for child in inside if child.inode]
 
 
 def _entry(inode: Inode, path: str, first: dict[int, str]) -> tuple[Entry, bytes]:
@@ -81,25 +76,27 @@ def changes(union: Upper) -> list[Changed]:
     As in Docker (archive/changes.go of moby), a directory above a change is changed too, and what
     was copied up and is as it was below is not. Times count for all but directories.
     """
-    return sorted(_changes(union, union.root), key=lambda change: change[1])
+    found: dict[str, str] = {}
+    ahead = [(union.root, Dentry(None, "", None, union.root.lowers))]
+    while ahead:
+        at, below = ahead.pop()
+        for name in at.names() | below.names():
+            child, old = union.child(at, name), Union.child(union, below, name)
+            if what := _change(old.inode, child.inode):
+                found[f"/{child.path}"] = what
+            if child.is_dir and (child.upper or union.has_followers):
+                ahead.append((child, old))
+    for path in list(found):
+        while (path := path.rpartition("/")[0]) and path not in found:
+            found[path] = "C"
+    return [(found[path], path) for path in sorted(found)]
 
 
-def _changes(union: Upper, at: Dentry) -> Iterator[Changed]:
-    below = {name: _below(union, at.path, name) for name in _names_below(union, at.path)}
-    assert at.inode
-    for name in sorted(below.keys() | at.names()):
-        child = union.child(at, name)
-        path, old, new = "/" + child.path, below.get(name), child.inode
-        if new is None:
-            if old:
-                yield "D", path
-        elif old is None:
-            yield "A", path
-        within = child.is_dir and (child.upper or union.has_followers)
-        inner = list(_changes(union, child)) if within else []
-        if old and new and (inner or not _same(old, new)):
-            yield "C", path
-        yield from inner
+def _change(old: Inode | None, new: Inode | None) -> str:
+    """What became of a name that was `old` in the lower trees alone; "" for nothing."""
+    if old and new:
+        return "" if _same(old, new) else "C"
+    return "D" if old else "A" if new else ""
 
 
 def _same(old: Inode, new: Inode) -> bool:
@@ -112,26 +109,3 @@ def _same(old: Inode, new: Inode) -> bool:
         new.device,
         new.link,
     ]
-
-
-def _names_below(union: Union, path: str) -> list[str]:
-    """The names that the lower trees alone show in a directory."""
-    at = _dentry_below(union, path)
-    if not (at and at.is_dir):
-        return []
-    return [name for name, gone in at.names().items() if not gone]
-
-
-def _below(union: Union, path: str, name: str) -> Inode | None:
-    at = _dentry_below(union, path)
-    return Union.child(union, at, name).inode if at else None
-
-
-def _dentry_below(union: Union, path: str) -> Dentry | None:
-    """What the lower trees alone have at just this path, no symlink followed."""
-    at = Dentry(None, "", None, union.root.lowers)
-    for name in path.split("/") if path else ():
-        at = Union.child(union, at, name)
-        if not at.inode:
-            return None
-    return at

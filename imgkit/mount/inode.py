@@ -145,13 +145,16 @@ class Inode:
             xattrs=self.copy().xattrs,
         )
 
-    def walk(self, path: str = "") -> Iterator[tuple[str, Inode]]:
+    def walk(self) -> Iterator[tuple[str, Inode]]:
         """All below this directory with their paths, parents first, names in order."""
-        for name in sorted(self.children):
-            child = self.children[name]
-            within = f"{path}/{name}" if path else name
-            yield within, child
-            yield from child.walk(within)
+        ahead = [("", self)]
+        while ahead:
+            path, inode = ahead.pop()
+            if path:
+                yield path, inode
+            prefix = f"{path}/" if path else ""
+            names = sorted(inode.children, reverse=True)
+            ahead += [(prefix + name, inode.children[name]) for name in names]
 
 
 def folder(mode: int = 0o755, **children: Inode) -> Inode:

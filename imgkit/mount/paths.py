@@ -42,18 +42,26 @@ class Found(NamedTuple):
 class Walk:
     """One path on its way; `trace` gets every tree that is asked.
 
+    One that does not begin with a slash begins at a directory, `at`, instead of the root.
     Raises the `OSError` of the way: ENOENT, ENOTDIR, ELOOP or ENAMETOOLONG; when a file is to be
     made at its end (`creating`), EISDIR if it ends in a slash.
     """
 
     def __init__(
-        self, union: Union, path: str, trace: Trace | None = None, *, creating: bool = False
+        self,
+        union: Union,
+        path: str,
+        trace: Trace | None = None,
+        *,
+        at: Dentry | None = None,
+        creating: bool = False,
     ) -> None:
         if len(encode(path)) >= PATH_MAX:
             fail(errno.ENAMETOOLONG, path)
         self.union = union
         self.path = path
         self.trace = trace
+        self.at = at or union.root
         self.creating = creating
         self.links = 0
 
@@ -61,7 +69,7 @@ class Walk:
         """The last name of the path, not looked up yet, in its directory."""
         if not self.path:
             fail(errno.ENOENT, self.path)
-        return self._place(self.union.root, self.path)
+        return self._place(self.at, self.path)
 
     def find(self, *, follow: bool = False) -> Found:
         """What the path leads to; a symlink at its end is followed if `follow`."""

@@ -144,15 +144,16 @@ class Union:
         wanted, where = name, parent.path
         while ahead:
             number, folder = ahead.pop(0)
-            inode, ask = self._ask(folder, wanted, dentry, number, where)
+            inode, found, goes_on, why = self._ask(folder, wanted, dentry)
             if trace is not None:
-                trace.append(ask)
+                path = "/" + f"{where}/{wanted}".strip("/")
+                trace.append(Ask(number, path, found, goes_on, why))
             if inode and number == top:
                 dentry.upper = inode
             elif inode:
                 dentry.lowers.append((number, inode))
-            dentry.hidden |= number == top and inode is None and not ask.goes_on
-            if not ask.goes_on:
+            dentry.hidden |= number == top and inode is None and not goes_on
+            if not goes_on:
                 break
             if inode and inode.redirect:
                 wanted = inode.redirect
@@ -160,31 +161,29 @@ class Union:
                     ahead, where = self._roots(number), ""
         return dentry
 
-    def _ask(
-        self, folder: Inode, wanted: str, dentry: Dentry, number: int, where: str
-    ) -> tuple[Inode | None, Ask]:
-        """Ask one tree, below `folder`, for a name, or for a path from a redirect."""
+    @staticmethod
+    def _ask(folder: Inode, wanted: str, dentry: Dentry) -> tuple[Inode | None, str, bool, str]:
+        """Ask one tree, below `folder`, for a name, or for a path from a redirect.
 
-        def answer(found: str, goes_on: bool, why: str) -> Ask:
-            return Ask(number, "/" + f"{where}/{wanted}".strip("/"), found, goes_on, why)
-
+        Gives what it has, and the last three of an `Ask`.
+        """
         *above, name = wanted.lstrip("/").split("/")
         opaque = False
         for part in above:
             inner = folder.children.get(part)
             if inner is None:
-                return None, answer("nothing", True, "the layer below may have it")
+                return None, "nothing", True, "the layer below may have it"
             if folder.hides(part) or not inner.is_dir:
-                return None, answer("nothing", False, f"{part} is no directory here")
+                return None, "nothing", False, f"{part} is no directory here"
             folder, opaque = inner, opaque or inner.is_opaque
         inode = folder.children.get(name)
         if inode is None:
-            return None, answer("nothing", not opaque, "the layer below may have it")
+            return None, "nothing", not opaque, "the layer below may have it"
         if folder.hides(name):
-            return None, answer("whiteout", False, "a whiteout says that the name is gone")
+            return None, "whiteout", False, "a whiteout says that the name is gone"
         if not inode.is_dir:
             shown, why = _other(inode, dentry)
-            return shown, answer(str(inode.kind), inode.is_metacopy, why)
+            return shown, str(inode.kind), inode.is_metacopy, why
         if inode.is_opaque or opaque:
-            return inode, answer("opaque directory", False, "it is opaque: nothing below shows")
-        return inode, answer("directory", True, "directories of the same name merge")
+            return inode, "opaque directory", False, "it is opaque: nothing below shows"
+        return inode, "directory", True, "directories of the same name merge"

@@ -97,7 +97,11 @@ class Upper(Union):
         assert dentry.parent
         source = dentry.inode
         assert source
-        above = self.up(dentry.parent)
+        folders = [dentry.parent]
+        while (folder := folders[-1]).parent and not folder.upper:
+            folders.append(folder.parent)
+        for folder in reversed(folders):
+            above = self.up(folder)
         # The same name may have been looked up twice, for both paths of a rename.
         if twin := above.children.get(dentry.name):
             dentry.upper = twin

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +25,7 @@ from imgkit.overlay.lowers import Lower, lowers
 from imgkit.overlay.tree import Node
 from imgkit.tar.entry import Kind
 from imgkit.unpack.extract import Extraction, Report
-from imgkit.unpack.folders import FOLDER
+from imgkit.unpack.folders import FOLDER, Folders
 from imgkit.unpack.staging import PRIVATE, Options, Staging
 
 try:
@@ -239,14 +238,44 @@ def _inside(place: Path, write: Callable[[str], Written]) -> Written:
 
 
 def _remove(path: str) -> None:
-    """Remove a file or directory of ours, whatever its mode."""
-    if os.path.islink(path) or not os.path.isdir(path):
-        os.remove(path)
-        return
-    with suppress(OSError):  # only a user needs this, and no error may hide the one that led here
+    """Remove a file or directory of ours, whatever its mode, and however deep it is.
+
+    What cannot be removed stays: no error may hide the one that led here.
+    """
+    with suppress(OSError):
+        if os.path.islink(path) or not os.path.isdir(path):
+            os.remove(path)
+            return
         os.chmod(path, PRIVATE)
-        for folder, names, _ in os.walk(path):
-            for inner in (os.path.join(folder, name) for name in names):
-                if not os.path.islink(inner):
-                    os.chmod(inner, PRIVATE)
-    shutil.rmtree(path, ignore_errors=True)
+        root = os.open(path, FOLDER)
+        try:
+            _empty(root)
+        finally:
+            os.close(root)
+        os.rmdir(path)
+
+
+def _empty(root: int) -> None:
+    """Remove all that is in an open directory."""
+    with closing(Folders(root)) as folders:
+        ahead = [""]
+        while ahead:
+            path = ahead[-1]
+            if inside := _clear(folders.enter(path)):
+                ahead += [f"{path}/{name}".lstrip("/") for name in inside]
+            elif ahead.pop():
+                folder, _, name = path.rpartition("/")
+                os.rmdir(name, dir_fd=folders.enter(folder))
+
+
+def _clear(folder: int) -> list[str]:
+    """Remove the files in an open directory; its directories, which may now be emptied."""
+    with os.scandir(folder) as found:
+        entries = list(found)
+    inside = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for name in inside:
+        os.chmod(name, PRIVATE, dir_fd=folder)
+    for entry in entries:
+        if not entry.is_dir(follow_symlinks=False):
+            os.unlink(entry.name, dir_fd=folder)
+    return inside
