@@ -151,6 +151,16 @@ EXERCISES: Final = (
                 "hands out manifests and indexes by name; a config is only a blob.",
             ),
             Mistake(
+                lambda lab: f"docker pull {NAME}@{_index(lab)}",
+                "That is the whole command. Asked for is only the name in it.",
+                lambda answer, lab: isinstance(answer, str) and "docker " in answer,
+            ),
+            Mistake(
+                lambda lab: f"{NAME}@{_index(lab).hex}",
+                "The digits are there, but not of what: a digest begins with `sha256:`.",
+                lambda answer, lab: isinstance(answer, str) and "@" in answer and ":" not in answer,
+            ),
+            Mistake(
                 lambda lab: str(_index(lab)),
                 "The digest is right. But who is asked for it, and in which repository?",
                 _begins_with_a_digest,
