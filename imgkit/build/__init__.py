@@ -96,8 +96,8 @@ class Builder:
         self.stages = self._until(options.target)
         if options.labels:
             *firsts, last = self.stages
-            label = _labelling(options.labels, last.base.line)
-            self.stages = (*firsts, replace(last, steps=(*last.steps, label)))
+            added = (_labelling(*pair, last.base.line) for pair in sorted(options.labels.items()))
+            self.stages = (*firsts, replace(last, steps=(*last.steps, *added)))
         self._iterator = self._carry_out()
 
     def __iter__(self) -> Iterator[Step]:
@@ -266,11 +266,10 @@ def build(
     return Builder(text, context, store, options).finish(*tags)
 
 
-def _labelling(labels: Mapping[str, str], line: int) -> Instruction:
-    """The step that --label adds at the end; in its values a `$` is a `$`."""
-    text = " ".join(["LABEL", *(f"{name}={labels[name]}" for name in sorted(labels))])
-    pairs = tuple((shlex.quote(name), shlex.quote(labels[name])) for name in sorted(labels))
-    return Instruction("LABEL", line, text, pairs=pairs)
+def _labelling(name: str, value: str, line: int) -> Instruction:
+    """The step that a --label adds at the end; in its value a `$` is a `$`."""
+    pair = (shlex.quote(name), shlex.quote(value))
+    return Instruction("LABEL", line, f"LABEL {name}={value}", pairs=(pair,))
 
 
 def _tag(text: str) -> Reference:

@@ -71,6 +71,11 @@ def parse(text: str) -> Dockerfile:
         Stage(number, found[start], tuple(found[start + 1 : end]))
         for number, (start, end) in enumerate(zip(starts, ends, strict=True))
     ]
+    names = [stage.name for stage in stages]
+    for stage in stages:
+        if names.index(stage.name) < stage.number:
+            wrong = stage.base
+            refuse("a stage name already used", "Call it otherwise", wrong.line, wrong.text)
     return Dockerfile(tuple(found[:first]), tuple(stages), escape)
 
 
@@ -78,8 +83,8 @@ def _escape(lines: list[str]) -> str:
     r"""The escape character: `\`, or what a directive in the first lines says."""
     found = ""
     for number, line in enumerate(lines, 1):
-        directive = re.fullmatch(r"\s*#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*", line)
-        if directive is None:
+        directive = re.fullmatch(r"\s*#\s*(\w+)\s*=\s*(.+?)\s*", line)
+        if directive is None or directive[1].lower() not in ("check", "escape", "syntax"):
             break
         if directive[1].lower() != "escape":
             continue

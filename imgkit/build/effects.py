@@ -129,11 +129,11 @@ def _label(state: State, step: Instruction) -> str:
 
 
 def _arg(state: State, step: Instruction) -> str:
-    told = []
-    for name, default in step.pairs:
-        value = None if default is None else state.expand(default)
-        told.append(name if value is None else f"{name}={value}")
+    """All defaults are put in before the first ARG of the line has its value."""
+    pairs = [(name, None if text is None else state.expand(text)) for name, text in step.pairs]
+    for name, value in pairs:
         state.declared[name] = state.outer.get(name) if value is None else value
+    told = (name if value is None else f"{name}={value}" for name, value in pairs)
     return " ".join(["ARG", *told])
 
 
@@ -154,7 +154,7 @@ def _user(state: State, step: Instruction) -> str:
 
 def _cmd(state: State, step: Instruction) -> str:
     state.settings["Cmd"] = _words(state, step)
-    state.cmd_set = True
+    state.cmd_set = bool(step.words)
     return f"CMD {golang.quote_list(state.settings['Cmd'])}"
 
 
@@ -179,8 +179,13 @@ def _expose(state: State, step: Instruction) -> str:
 
 
 def ports(step: Instruction, word: str) -> list[str]:
-    """`80`, `80/udp` or `8000-8010`, as the config has them: `80/tcp`."""
-    found = re.fullmatch(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?", word.lower())
+    """`80`, `80/udp` or `8000-8010`, as the config has them: `80/tcp`.
+
+    What is before the last colon (a port of the host, as in `run -p`) says nothing here.
+    """
+    found = re.fullmatch(
+        r"(?:(?:[\d.]+:)?\d*(?:-\d+)?:)?(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?", word.lower()
+    )
     first = int(found[1]) if found else 0
     last = int(found[2] or found[1]) if found else 0
     if found is None or not 0 <= first <= last < 1 << 16:
@@ -205,7 +210,7 @@ def _shell(state: State, step: Instruction) -> str:
 def _stopsignal(state: State, step: Instruction) -> str:
     name = state.expand(step.argument)
     plain = name.upper().removeprefix("SIG")
-    if not _SIGNALS.fullmatch(plain) and not (name.isdecimal() and 0 < int(name) < 65):
+    if not _SIGNALS.fullmatch(plain) and not (name.isdecimal() and int(name)):
         _fail(step, f"Invalid signal: {name}. Write a name such as SIGTERM, or a number.")
     state.settings["StopSignal"] = name
     return f"STOPSIGNAL {name}"
@@ -221,8 +226,8 @@ def _healthcheck(state: State, step: Instruction) -> str:
         check[key] = _duration(step, flag)
     check["StartPeriod"] = _duration(step, "start-period")
     retries = step.flags.get("retries", "0")
-    if not retries.isdecimal():
-        _fail(step, f"--retries must be a number of tries, not {retries}.")
+    if "retries" in step.flags and not (retries.isdecimal() and int(retries)):
+        _fail(step, f"--retries must be a number of tries, at least 1, not {retries}.")
     check["Retries"] = int(retries)
     times = [golang.say_duration(check[key]) for key in ("Interval", "Timeout", "StartPeriod")]
     told = [golang.quote_list(check["Test"]), *map(golang.quote, times)]

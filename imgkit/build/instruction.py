@@ -57,7 +57,7 @@ def parse(text: str, line: int, escape: str = "\\") -> Instruction:
         refuse(f"unknown instruction: {verb}", f"Write one of: {known}", line, text)
     draft = _Draft(verb, line, text, escape)
     rest = draft.take_flags(rest.strip())
-    if not rest and verb not in ("FROM", "HEALTHCHECK"):
+    if not rest and verb not in ("FROM", "HEALTHCHECK", "CMD", "ENTRYPOINT"):
         count = "exactly" if _VERBS[verb] is _one else "at least"
         draft.refuse(f"{verb} requires {count} one argument", f"Write something after {verb}")
     return _VERBS[verb](draft, rest)
@@ -130,12 +130,12 @@ class _Draft:
 
 
 def _command(draft: _Draft, rest: str) -> Instruction:
-    """RUN, CMD, ENTRYPOINT: a JSON list, or one line for a shell."""
-    words = draft.json(rest)
+    """RUN, CMD, ENTRYPOINT: a JSON list, or one line for a shell; an ENTRYPOINT may be none."""
+    words = [] if draft.verb == "ENTRYPOINT" and not rest else draft.json(rest)
     if words is None:
         if draft.verb == "RUN":
             draft.refuse_here_documents(rest)
-        return draft.make(rest)
+        return draft.make(*filter(None, [rest]))
     if draft.verb == "RUN" and not words:
         draft.refuse("RUN requires at least one argument", 'Write ["program", "argument"]')
     return draft.make(*words, exec=True)
@@ -209,7 +209,7 @@ def _several(draft: _Draft, rest: str) -> Instruction:
     """EXPOSE, VOLUME: words; VOLUME may also have a JSON list."""
     words = draft.json(rest) if draft.verb == "VOLUME" else None
     words = rest.split() if words is None else words
-    if not all(words):
+    if not words or not all(words):
         draft.refuse(f"{draft.verb} specified can not be an empty string", "Name one")
     return draft.make(*words)
 

@@ -230,7 +230,7 @@ def _copy(shop: Workshop, progress: Progress, step: Instruction) -> Job:
 
     def work(mount: Mount, _: str) -> str:
         how = Copy(
-            copying.owner(mount, step, flags["chown"]) if "chown" in flags else None,
+            copying.owner(mount, step, flags["chown"]) if flags.get("chown") else None,
             copying.octal(step, flags["chmod"]) if "chmod" in flags else None,
         )
         for source in found:

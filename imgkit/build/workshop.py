@@ -39,14 +39,16 @@ class Options:
     """How an image is to be built, beyond its Dockerfile, context and names.
 
     `args` are the values of --build-arg, `labels` those of --label. `pull` gets a base image that
-    is not in the store. `say` gets each line that Docker would print. Where no `platform` is asked
-    for, what is built from scratch is for `native`, by default this machine's.
+    is not in the store, or, if `fresh`, every one. `say` gets each line that Docker would print.
+    Where no `platform` is asked for, what is built from scratch is for `native`, by default this
+    machine's.
     """
 
     args: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     target: str | None = None
     no_cache: bool = False
+    fresh: bool = False
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     say: Callable[[str], None] = lambda line: None
     pull: Puller | None = None
@@ -81,6 +83,8 @@ class Workshop:
     def image(self, name: str, platform: Platform | None = None) -> Image:
         """The image of that name or ID, pulled if it is not there; raises `NotFound`."""
         reference = Reference.parse(name).with_default_tag()
+        if self.options.fresh and self.options.pull:
+            self.options.pull(reference, platform)
         try:
             found = Image.of(self.store, reference, platform)
         except NotFound as error:

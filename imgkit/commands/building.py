@@ -75,6 +75,8 @@ def _carried_out(bench: Bench, options: Options, say: Callable[[str], None]) -> 
         raise Refused(str(error), status=error.facts.get("code") or FAILED) from error
     except ExecFailed as error:
         raise Refused(not_started(error.reason)) from error
+    except InvalidReference as error:
+        raise Refused(wrong(error, engine=True), why=str(error)) from error
 
 
 def _how(bench: Bench, options: Options, say: Callable[[str], None]) -> How:
@@ -90,6 +92,7 @@ def _how(bench: Bench, options: Options, say: Callable[[str], None]) -> How:
         labels=assigned(options.values("label")),
         target=options.value("target") or None,
         no_cache=options.on("no-cache"),
+        fresh=options.on("pull"),
         clock=bench.now,
         say=say,
         pull=pull,
@@ -177,6 +180,7 @@ VERBS: Final = {
             Flag("network", "Set the networking mode for the RUN instructions", value="string"),
             Flag("no-cache", "Do not use cache when building the image"),
             Flag("platform", "Set platform if server is multi-platform capable", value="string"),
+            Flag("pull", "Always attempt to pull a newer version of the image"),
             Flag("quiet", "Suppress the build output and print image ID on success", "q"),
             Flag("rm", "Remove intermediate containers after a successful build"),
             Flag("tag", 'Name and optionally a tag in the "name:tag" format', "t", "list"),
