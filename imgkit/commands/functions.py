@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
+from dataclasses import dataclass
 from typing import Any, Final
 
 from imgkit import golang
+
+
+@dataclass(frozen=True, slots=True)
+class Nil(Sized):
+    """A list, map or pointer of Go that is not there: empty, `null` in JSON, printed as `text`."""
+
+    text: str
+
+    def __len__(self) -> int:
+        return 0
 
 
 def printed(value: Any) -> str:
@@ -18,6 +29,8 @@ def printed(value: Any) -> str:
     """
     if value is None:
         return "<no value>"
+    if isinstance(value, Nil):
+        return value.text
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
@@ -37,6 +50,7 @@ def as_json(value: Any, indent: int | None = None) -> str:
     {"a":"\u003cnone\u003e"}
     """
     separators = None if indent else (",", ":")
+    value = None if isinstance(value, Nil) else value
     text = json.dumps(value, ensure_ascii=False, separators=separators, indent=indent)
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
@@ -45,6 +59,8 @@ def as_json(value: Any, indent: int | None = None) -> str:
 
 def _index(value: Any, *keys: Any) -> Any:
     for key in keys:
+        if isinstance(value, Nil) or value is None:
+            raise IndexError("error calling index: index of untyped nil")
         if isinstance(value, Mapping):
             value = value.get(key, "")
         elif not 0 <= key < len(value):
@@ -61,14 +77,16 @@ def _printf(form: str, *values: Any) -> str:
         if match[0] == "%%":
             return "%"
         value = next(some, "%!(NOVERB)")
-        return golang.quote(str(value)) if match[0] == "%q" else printed(value)
+        text = golang.quote(str(value)) if match[2] == "q" else printed(value)
+        return f"%{match[1]}s" % text
 
-    return re.sub(r"%[sdvq%]", one, form)
+    return re.sub(r"%(-?\d*(?:\.\d+)?)([sdvq])|%%", one, form)
 
 
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "json": as_json,
     "join": lambda values, between: between.join(map(printed, values or ())),
+    "slice": lambda value, start=0, end=None: value[start:end],
     "split": lambda text, between: text.split(between),
     "len": lambda value: len(value or ()),
     "index": _index,

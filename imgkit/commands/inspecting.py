@@ -18,6 +18,9 @@ from imgkit.inventory import UNKNOWN
 
 
 def _inspect(bench: Bench, options: Options) -> int:
+    kind = options.value("type")
+    if kind not in ("", "container", "image"):
+        raise Refused(f'unknown type: "{kind}": here there are "container" and "image"')
     return _inspected(bench, options, lambda text: _object(bench, options, text))
 
 
@@ -61,14 +64,12 @@ def _pretty(documents: Sequence[Any]) -> str:
 def _object(bench: Bench, options: Options, text: str) -> dict[str, Any]:
     """The container of that name or ID, or else the image."""
     kind = options.value("type")
-    if kind in ("", "container"):
+    if kind != "image":
         try:
             return _of_container(bench, options, text)
         except Refused:
             if kind:
                 raise
-    if kind not in ("", "image"):
-        raise Refused(f'unknown type: "{kind}"')
     try:
         return _of_image(bench, text)
     except Refused:

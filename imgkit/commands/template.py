@@ -3,6 +3,7 @@
 {{.Repository}}:{{.Tag}}                         fields, with text between
 {{json .Config}} {{index .RepoDigests 0}}        functions: json, join, len, index, eq, ...
 {{range .RootFS.Layers}}{{println .}}{{end}}     once for each
+{{range $k, $v := .Config.Labels}}{{$k}}{{end}}  the same, with names for key and value
 {{if eq .Tag "latest"}}yes{{else}}no{{end}}      one or the other
 {{.Tag | upper}} {{- "no blanks before"}}        pipelines, and blanks taken away
 """
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 from imgkit import golang
 from imgkit.commands.bench import Refused
-from imgkit.commands.functions import FUNCTIONS, printed
+from imgkit.commands.functions import FUNCTIONS, Nil, printed
 
 UNREADABLE: Final = 64
 """The exit status of `inspect` for a template that cannot be read."""
@@ -25,8 +26,8 @@ UNREADABLE: Final = 64
 _ACTION: Final = re.compile(r"(\s*)\{\{(-\s)?(.*?)(\s-)?\}\}(\s*)", re.DOTALL)
 _WORD: Final = re.compile(r'\s*("(?:[^"\\]|\\.)*"|`[^`]*`|[()|]|\$?[\w.$-]+)')
 
-Scope = tuple[Any, Any]
-"""What `.` is, and what `$` is."""
+Scope = tuple[Any, dict[str, Any]]
+"""What `.` is, and what `$` is, and each `$name`."""
 Node = Callable[[Scope], str]
 
 
@@ -44,7 +45,7 @@ class Template:
     def render(self, value: Any) -> str:
         """The text for one value; raises `Refused` in Docker's words."""
         try:
-            return self._parse()((value, value))
+            return self._parse()((value, {"$": value}))
         except FieldError as error:
             path, name = error.args
             place = self.text.find(path) + path.rfind("." + name)
@@ -109,7 +110,9 @@ def _body(parts: Sequence[tuple[bool, str]], at: int) -> tuple[Node, int]:
 
 def _block(word: str, text: str, parts: Sequence[tuple[bool, str]], at: int) -> tuple[Node, int]:
     """An `if`, `range` or `with`, and where its `end` is."""
-    value = _pipeline(text)
+    names, assigns, after = text.partition(":=")
+    value = _pipeline(after if assigns else text)
+    named = [name.strip() for name in names.split(",")] if assigns else []
     body, at = _body(parts, at)
     other: Node = lambda scope: ""  # noqa: E731  an empty `else`
     if at < len(parts) and parts[at][1] == "else":
@@ -127,10 +130,15 @@ def _block(word: str, text: str, parts: Sequence[tuple[bool, str]], at: int) -> 
             return body(scope)
         if word == "with":
             return body((found, scope[1]))
-        several = found.values() if isinstance(found, Mapping) else found
-        return "".join(body((one, scope[1])) for one in several)
+        pairs = found.items() if isinstance(found, Mapping) else enumerate(found)
+        return "".join(body((one, scope[1] | _called(named, key, one))) for key, one in pairs)
 
     return node, at
+
+
+def _called(names: Sequence[str], key: Any, value: Any) -> dict[str, Any]:
+    """What a `range` calls the value, and before it the key, if there are names for them."""
+    return dict(zip(names[::-1], (value, key), strict=False))
 
 
 def _pipeline(text: str) -> Callable[[Scope], Any]:
@@ -197,13 +205,29 @@ def _operand(word: str) -> Callable[[Scope], Any]:
         return lambda scope: int(word)
     if word[0] not in ".$":
         raise _unreadable(f'function "{word}" not defined')
-    names = [name for name in word.lstrip("$").split(".") if name]
-    return lambda scope: _field(scope[1 if word[0] == "$" else 0], names, word)
+    start, *names = word.split(".")
+    return lambda scope: _field(scope[1][start] if start else scope[0], names, word)
+
+
+_UNSAID: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("Cmd", "Entrypoint", "Env", "OnBuild", "Shell"), Nil("[]")),
+    **dict.fromkeys(("ExposedPorts", "Labels", "Volumes"), Nil("map[]")),
+    "Healthcheck": Nil("<nil>"),
+    "StopSignal": "",
+}
+"""Settings that may be null in a config, or left out of it: a template finds them all the same."""
 
 
 def _field(value: Any, names: Sequence[str], path: str) -> Any:
-    for name in names:
-        if not isinstance(value, Mapping) or name not in value:
+    above = ""
+    for name in filter(None, names):
+        if above == "Labels":
+            return value.get(name)
+        known = isinstance(value, Mapping) and name in value
+        if not known and not (above == "Config" and name in _UNSAID):
             raise FieldError(path, name)
-        value = value[name]
+        value = value.get(name)
+        if value is None and above == "Config":
+            value = _UNSAID.get(name)
+        above = name
     return value
