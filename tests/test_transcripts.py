@@ -161,6 +161,9 @@ DIFFERENCES: Final[dict[tuple[str, str], Difference]] = {
     ),
     ("dangling", "docker image prune"): PROMPT,
     ("dangling", "docker image prune -a"): PROMPT,
+    ("ended", "docker run --rm alpine sh -c 'printf abc'"): Difference(
+        "every line that is said ends, also in a notebook", r"abc\\\n", "abc\n"
+    ),
     ("inspect", "docker inspect node:latest"): GRAPH_DRIVER,
     ("inspect", "docker image inspect alpine"): GRAPH_DRIVER,
     ("inspect", "docker inspect alpine redis"): GRAPH_DRIVER,

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from imgkit.commands.absent import instead
 from imgkit.commands.bench import CLASSIC, CONTAINERD, FAILED, USAGE, VIEWS, Bench, Refused
 from imgkit.commands.verb import UNKNOWN_FLAG, Options, Reader, Verb, explained
 from imgkit.errors import ImgkitError, InvalidReference
@@ -50,6 +51,8 @@ MODULES: Final = {
         "restart",
         "rm",
         "container prune",
+        "rename",
+        "wait",
         "logs",
         "container diff",
         "commit",
@@ -171,6 +174,8 @@ def _group(prog: str, words: Sequence[str]) -> str:
     if not group or _members(group):
         return group
     known = words[0] if _members(words[0]) else ""
+    if advice := instead(words):
+        raise Refused(f"imgkit: there is no `{group}` here: {advice}.")
     name = f"{prog} {known}".rstrip()
     usage = f"Usage:  {name}\n\n" if known else ""
     raise Refused(

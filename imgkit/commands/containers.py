@@ -1,4 +1,4 @@
-"""Containers that are there: ps, stop, kill, rm, prune, logs, diff, commit."""
+"""Containers that are there: stop, kill, rm, prune, rename, wait, logs, diff, commit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imgkit.commands.names import wrong
 from imgkit.commands.running import say
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container import Container
-from imgkit.container.record import CREATED, EXITED
+from imgkit.container.record import CREATED, EXITED, RUNNING
 from imgkit.errors import BuildFailed, ContainerError, InvalidDockerfile, InvalidReference
 from imgkit.reference import Reference
 from imgkit.removal import Removal
@@ -46,7 +46,7 @@ def _restart(bench: Bench, options: Options) -> int:
         container.stop()
         container.start()
 
-    return _each(bench, options, again, "Cannot restart container {}: ")
+    return _each(bench, options, again)
 
 
 def _rm(bench: Bench, options: Options) -> int:
@@ -77,14 +77,39 @@ def _prune(bench: Bench, options: Options) -> int:
     return 0
 
 
+def _wait(bench: Bench, options: Options) -> int:
+    """Say how each ended; one that still runs is not waited for."""
+    for text in options.words:
+        record = bench.containers.find(text)
+        if record.state == RUNNING:
+            raise Refused(
+                f"imgkit: no time goes by here, so {record.name} is not waited for: it runs until "
+                "it is stopped. Stop it first."
+            )
+        bench.say(str(record.code))
+    return 0
+
+
 # -- one ------------------------------------------------------------------------------------------
 
 
 def _logs(bench: Bench, options: Options) -> int:
     record = bench.containers.find(options.words[0])
-    count = _tail(bench, options)
     lines = [(fd, line) for fd, text in record.printed for line in text.splitlines(keepends=True)]
-    say(bench, lines if count is None else lines[len(lines) - min(count, len(lines)) :])
+    tail = options.value("tail")
+    count = min(int(tail), len(lines)) if tail.isdecimal() else len(lines)
+    say(bench, lines[len(lines) - count :])
+    return 0
+
+
+def _rename(bench: Bench, options: Options) -> int:
+    old, new = options.words
+    if not old.strip() or not new.strip():
+        raise Refused("Error: Neither old nor new names may be empty")
+    try:
+        bench.containers.rename(old, new.removeprefix("/"))
+    except ContainerError as error:
+        raise daemon(f"{error}\nError: failed to rename container named {old}") from error
     return 0
 
 
@@ -95,11 +120,11 @@ def _diff(bench: Bench, options: Options) -> int:
 
 
 def _commit(bench: Bench, options: Options) -> int:
-    container = bench.containers.get(options.words[0])
     try:
         name = Reference.parse(options.words[1]).with_default_tag() if options.words[1:] else None
     except InvalidReference as error:
         raise Refused(wrong(error)) from error
+    container = bench.containers.get(options.words[0])
     settings = {**container.image.config.settings, **container.settings}
     try:
         changes = changed(settings, options.values("change"))
@@ -114,21 +139,6 @@ def _commit(bench: Bench, options: Options) -> int:
     )
     bench.say(image.id)
     return 0
-
-
-def _tail(bench: Bench, options: Options) -> int | None:
-    """How many lines are asked for; None for all of them."""
-    text = options.value("tail", "all")
-    if text == "all":
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise Refused(
-            f'invalid argument "{text}" for "--tail" flag: strconv.ParseInt: parsing "{text}": '
-            f"invalid syntax\n\nRun '{bench.prog} {options.called} --help' for more information",
-            status=125,
-        ) from None
 
 
 def _daemon(verb: Callable[[Bench, Options], int]) -> Callable[[Bench, Options], int]:
@@ -197,6 +207,22 @@ VERBS: Final = {
         "[OPTIONS]",
         _prune,
         (Flag("force", "Do not prompt for confirmation", "f"),),
+    ),
+    "rename": Verb(
+        "Rename a container",
+        "CONTAINER NEW_NAME",
+        _rename,
+        least=2,
+        most=2,
+        aliases=("container rename",),
+    ),
+    "wait": Verb(
+        "Print the exit codes of containers that have ended",
+        "CONTAINER [CONTAINER...]",
+        _daemon(_wait),
+        least=1,
+        most=None,
+        aliases=("container wait",),
     ),
     "logs": Verb(
         "Fetch the logs of a container",

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from imgkit.commands.bench import Bench, Refused, daemon
+from imgkit.commands.bench import Bench, Refused, daemon, silent
 from imgkit.commands.flags import CREATE, MACHINE, assigned
 from imgkit.commands.names import wrong
 from imgkit.commands.pulling import fetch
@@ -46,6 +46,8 @@ def made(bench: Bench, options: Options) -> Container:
     network = options.value("network") or options.value("net")
     env = environment(bench, options)
     image = _image(bench, asked, options)
+    if not options.value("platform"):
+        _compare_platforms(bench, image)
     if network and network not in NETWORKS:
         raise ContainerError(f"network {network} not found", name=network)
     flags = [f"-p {port}" for port in options.values("publish")]
@@ -81,23 +83,43 @@ def _refuse_what_is_real(options: Options) -> None:
 
 def _image(bench: Bench, asked: str, options: Options) -> Image:
     policy = options.value("pull") or "missing"
+    platform = Platform.parse(options.value("platform")) if options.value("platform") else None
     if policy not in POLICIES:
         why = f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"'
         raise Refused(advised(bench, options, why), status=REFUSED)
-    try:
-        if policy != "always":
-            return bench.store.image(asked)
-    except NotFound:
+    say = silent if options.on("quiet") else bench.warn
+    if policy != "always":
+        if image := _here(bench, asked, platform):
+            return image
         name = Reference.parse(asked).with_default_tag()
         if policy == "never":
-            raise NotFound(f"No such image: {name.familiar}", name=asked) from None
-        bench.warn(f"Unable to find image '{name.familiar}' locally")
+            raise NotFound(f"No such image: {name.familiar}", name=asked)
+        say(f"Unable to find image '{name.familiar}' locally")
     name = Reference.parse(asked).with_default_tag()
     if name.familiar == "scratch:latest":
         raise NotFound("'scratch' is a reserved name", name=asked)
-    platform = Platform.parse(options.value("platform")) if options.value("platform") else None
-    fetch(bench, name, platform, bench.warn)
+    fetch(bench, name, platform, say)
     return bench.store.image(asked)
+
+
+def _compare_platforms(bench: Bench, image: Image) -> None:
+    """Warn of an image that was made for another machine."""
+    native = bench.platform or Platform.here()
+    if native.best([image.config.platform]) is None:
+        bench.warn(
+            f"WARNING: The requested image's platform ({image.config.platform}) does not match "
+            f"the detected host platform ({native}) and no specific platform was requested"
+        )
+
+
+def _here(bench: Bench, asked: str, platform: Platform | None) -> Image | None:
+    """The image of that name or ID, if it is here for the platform that is asked for."""
+    try:
+        image = bench.store.image(asked)
+    except NotFound:
+        return None
+    fits = platform is None or platform.best([image.config.platform]) is not None
+    return image if fits else None
 
 
 def environment(bench: Bench, options: Options) -> dict[str, str]:

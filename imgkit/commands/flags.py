@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from imgkit.commands.verb import Flag
+from imgkit.commands.bench import Refused
+from imgkit.commands.verb import UNKNOWN_FLAG, Flag
 
 COMMON: Final = (
     Flag("env", "Set environment variables", "e", "list"),
@@ -47,16 +48,23 @@ CREATE: Final = (
     Flag("publish", "Publish a container's port(s) to the host", "p", "list"),
     Flag("publish-all", "Publish all exposed ports to random ports", "P"),
     Flag("pull", 'Pull image before creating ("always", "missing", "never")', value="string"),
+    Flag("quiet", "Suppress the pull output", "q"),
     Flag("rm", "Automatically remove the container when it exits"),
 )
 """How a container is made: of run and create."""
 
 
 def assigned(texts: Iterable[str], outside: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The values of all NAME=value; of a name alone, that which it has outside, if it has one."""
+    """The values of all NAME=value; of a name alone, that which it has outside, if it has one.
+
+    Raises `Refused` where there is no name.
+    """
     found: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
+        if not name:
+            why = f"imgkit: {text!r} gives no name a value. Write NAME=value."
+            raise Refused(why, status=UNKNOWN_FLAG)
         if equals or outside is None:
             found[name] = value
         elif name in outside:

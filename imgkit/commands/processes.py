@@ -156,13 +156,15 @@ def _by_age(*, before: bool) -> Callable[[Bench, str], Callable[[ContainerRecord
         try:
             number = bench.containers.find(value).number
         except ContainerError as error:
-            raise daemon(str(error)) from error
+            raise daemon(f"no such container {value}") from error
         return lambda record: record.number < number if before else record.number > number
 
     return make
 
 
 def _by_code(_: Bench, value: str) -> Callable[[ContainerRecord], bool]:
+    if not re.fullmatch(r"-?\d+", value):
+        raise daemon(f'strconv.Atoi: parsing "{value}": invalid syntax')
     return lambda record: record.state == "exited" and str(record.code) == value
 
 

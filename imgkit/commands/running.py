@@ -28,6 +28,9 @@ from imgkit.errors import (
 CANNOT: Final = 126
 """That of what cannot be carried out here."""
 
+NOBODY: Final = ("unable to find", "uids and gids")
+"""How the engine begins where it knows no user of that name or number; it then starts nothing."""
+
 # -- run -----------------------------------------------------------------------------------------
 
 
@@ -104,6 +107,8 @@ def _terminal(bench: Bench, container: Container, **how: object) -> Terminal:
 
 def _start(bench: Bench, options: Options) -> int:
     attach = options.on("attach") or options.on("interactive")
+    if attach and len(options.words) > 1:
+        raise Refused("you cannot start and attach multiple containers at once")
     failed: list[str] = []
     for text in options.words:
         try:
@@ -172,20 +177,20 @@ def _is_shell(command: Sequence[str]) -> bool:
 
 def not_started(reason: str, where: str = "") -> str:
     """Why a program does not start, with the names of those who pass it on in a real engine."""
-    if reason.startswith("unable to find"):
+    if reason.startswith(NOBODY):
         return reason
     where = where or "failed to create shim task: OCI runtime create failed: runc create failed"
     return f"{where}: unable to start container process: {reason}: unknown"
 
 
 def _status(error: ExecFailed) -> int:
-    return REFUSED if str(error).startswith("unable to find") else int(error.code)
+    return REFUSED if str(error).startswith(NOBODY) else int(error.code)
 
 
 def say(bench: Bench, printed: Iterable[tuple[int, str]]) -> None:
     """Print what a program printed, each line to where it was printed."""
     for fd, text in printed:
-        for line in plain(text).removesuffix("\n").split("\n"):
+        for line in plain(text).removesuffix("\n").split("\n") if text else ():
             (bench.warn if fd == 2 else bench.say)(line)
 
 

@@ -226,8 +226,8 @@ class Container:
                 if part and not self.mount.exists(path):
                     self.mount.mkdir(path)
             self.mount.readdir(path or "/")
-        except OSError as error:
-            raise ContainerError(f"Cannot mkdir: {path}: {error.strerror}", path=path) from None
+        except OSError:
+            raise ContainerError(f"Cannot mkdir: {path} is not a directory", path=path) from None
         shell.cwd = path or "/"
 
     # -- what it changed ------------------------------------------------------------------------

@@ -125,6 +125,19 @@ class Containers:
         image = Image(self.store, Descriptor.from_json(record.manifest))
         return Container(record, image, self.clock, self._keep, self.written(record))
 
+    def rename(self, text: str, name: str) -> None:
+        """Afterwards the container has another name; raises `ContainerError`."""
+        container = self.get(text)
+        if container.name == name:
+            raise ContainerError(
+                "Renaming a container with the same name as its current name", name=name
+            )
+        try:
+            container.record.name = self._free(name)
+        except ContainerError as error:
+            raise ContainerError(f"Error when allocating new name: {error}", name=name) from None
+        self._keep(container)
+
     def written(self, record: ContainerRecord) -> Layer:
         """The writable layer; raises `StoreError` where it is missing or damaged."""
         path = self._path(record)
@@ -193,7 +206,7 @@ class Containers:
                     path.unlink(missing_ok=True)
 
     def _read(self) -> Iterator[ContainerRecord]:
-        for path in self.folder.glob("*.json") if self.folder.is_dir() else ():
+        for path in list(self.folder.glob("*.json")):  # an open scan would outlive an error
             try:
                 yield ContainerRecord(**document.unseal(path.read_bytes(), "container"))
             except FileNotFoundError:

@@ -24,6 +24,9 @@ READ: Final = 4
 WRITE: Final = 2
 ENTER: Final = 1
 
+_MOST: Final = (1 << 31) - 1
+"""The largest number of a user or group."""
+
 Sink = Callable[[bytes], object]
 """Where output goes."""
 
@@ -75,6 +78,8 @@ class Accounts:
         if uid is None:
             _stranger("user", name, "passwd")
         gid = self.gid(group) if group else self.own_group(uid)
+        if uid > _MOST or (gid or 0) > _MOST:
+            raise ExecFailed(f"uids and gids must be in range 0-{_MOST}", program=text, code=126)
         if gid is None:
             _stranger("group", group, "group")
         row = next((row for row in self._passwd if row[2] == str(uid)), None)
