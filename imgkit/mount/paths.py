@@ -43,8 +43,8 @@ class Walk:
     """One path on its way; `trace` gets every tree that is asked.
 
     One that does not begin with a slash begins at a directory, `at`, instead of the root.
-    Raises the `OSError` of the way: ENOENT, ENOTDIR, ELOOP or ENAMETOOLONG; when a file is to be
-    made at its end (`creating`), EISDIR if it ends in a slash.
+    Raises the `OSError` of the way: ENOENT, ENOTDIR, ELOOP or ENAMETOOLONG, EINVAL for a zero byte;
+    when a file is to be made at its end (`creating`), EISDIR if it ends in a slash.
     """
 
     def __init__(
@@ -56,6 +56,8 @@ class Walk:
         at: Dentry | None = None,
         creating: bool = False,
     ) -> None:
+        if "\0" in path:  # a call of the kernel can't be given one
+            fail(errno.EINVAL, path)
         if len(encode(path)) >= PATH_MAX:
             fail(errno.ENAMETOOLONG, path)
         self.union = union
