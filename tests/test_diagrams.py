@@ -22,6 +22,7 @@ from imgkit.container import Container
 from imgkit.container.containers import Containers
 from imgkit.conversation import LOCAL, REGISTRY, TOKENS, brief, meaning, request, steps
 from imgkit.digest import Digest
+from imgkit.errors import NotFound
 from imgkit.figure import Figure
 from imgkit.image import copy
 from imgkit.lab import Lab, Pulled
@@ -247,6 +248,21 @@ def _light(colour: str) -> float:
 
 
 # -- figures --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [0, -1, 99])
+def test_no_chain_of_a_layer_that_there_is_not(number: int) -> None:
+    """Layers are counted from 1; the error says how many there are."""
+    image = samples.image("golftrack:1.5")
+    with pytest.raises(NotFound, match=f"layers?: number {number} is not there"):
+        diagrams.hash_chain(image, number)
+
+
+def test_nothing_can_be_drawn_of_nothing() -> None:
+    """Before the first build the figure says so; containers must be given."""
+    assert "Nothing has been built yet" in diagrams.build_cache([]).words()
+    with pytest.raises(NotFound, match="start one first"):
+        diagrams.containers([])
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -219,6 +219,11 @@ def test_a_text_that_is_not_there(lab: DigestLab) -> None:
     assert "&lt;b&gt;none" in lab.view.value
     assert "<b>none" not in lab.view.value
     assert "is not in the layer 3 tar" in repr(lab)
+    said = lab.change("config", "no such text", "x")
+    assert said.startswith("'no such text' is not in the config.")
+    assert lab.tampering.done == []
+    lab.change("config", "no such text", "zzz")
+    assert "became" in lab.change("config", 5, "x")
 
 
 def test_the_byte_is_within_the_part(lab: DigestLab) -> None:

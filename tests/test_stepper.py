@@ -12,6 +12,7 @@ import pytest
 
 from imgkit import samples
 from imgkit.container.containers import Containers
+from imgkit.errors import NotFound
 from imgkit.image import copy
 from imgkit.kernel import Kernel, why_not
 from imgkit.mount import Mount
@@ -67,6 +68,8 @@ REFUSED: Final = [
     (("chmod", "/app", "77777"), "'77777' is no mode"),
     (("mkdir", "", ""), "EEXIST"),
     (("mkdir", "/" + "x" * 300, ""), "ENAMETOOLONG"),
+    (("write", "/a\0b", "x"), "EINVAL"),
+    (("rename", "/app/app.sh", "/a\0b"), "EINVAL"),
 ]
 
 
@@ -96,6 +99,12 @@ def test_a_refusal_is_said(stepper: Stepper, step: tuple[str, str, str], says: s
     assert says in taken.error
     assert taken.said.startswith("Refused: ")
     assert stepper.rows("/") == before
+
+
+def test_an_operation_that_there_is_not(stepper: Stepper) -> None:
+    """The error says which there are."""
+    with pytest.raises(NotFound, match=r"no 'remove'\. There is: read, write, append, delete"):
+        stepper.take("remove", "/app")
 
 
 def test_reading_gives_the_content(stepper: Stepper) -> None:

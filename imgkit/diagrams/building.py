@@ -26,7 +26,7 @@ def build_cache(runs: Sequence[Run]) -> Figure:
     There is room for three; the instructions are those of the last.
     """
     drawing = Drawing.grid()
-    last = runs[-1].rows
+    last = runs[-1].rows if runs else ()
     for number, row in enumerate(last):
         where = place(0, _STEP * number)
         drawing.text(f"text {number}", mono(brief(row.text, _TEXT), 12), text_width=262, **where)
@@ -45,7 +45,7 @@ def build_cache(runs: Sequence[Run]) -> Figure:
     ]
     head = ("build", "step", "instruction", "whence", "image after it", "why")
     caption = "Pale and dashed: from the cache. In colour: carried out, and all below it, too."
-    return Figure(drawing.dot, f"{told}.", caption, head, rows)
+    return Figure(drawing.dot, f"{told or 'Nothing has been built yet'}.", caption, head, rows)
 
 
 def _step(drawing: Drawing, name: str, row: Row, where: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from imgkit.container import Container
 from imgkit.conversation import short
+from imgkit.errors import NotFound
 from imgkit.figure import Figure
 from imgkit.legend import Drawing, bold, faint, fitted, mono, place
 from imgkit.units import counted, size
@@ -18,8 +19,11 @@ _ROW: Final = 38
 def containers(started: Sequence[Container]) -> Figure:
     """Containers side by side, each with its own writable layer, over the layers they share.
 
-    Layers are drawn as they lie on the disk, unpacked: DiffIDs, and bytes of files.
+    Layers are drawn as they lie on the disk, unpacked: DiffIDs, and bytes of files. Raises
+    `NotFound` for none.
     """
+    if not started:
+        raise NotFound("there is no container to be drawn: start one first")
     image = started[0].image
     drawing = Drawing.grid()
     width = max(250 * len(started) - 20, 300)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from imgkit.conversation import short
 from imgkit.digest import Digest
+from imgkit.errors import NotFound
 from imgkit.figure import Figure
 from imgkit.image import Image
 from imgkit.legend import Drawing, bold, faint, mono, place
+from imgkit.units import counted
 
 
 def hash_chain(image: Image, number: int) -> Figure:
     """From one layer, counted from 1, up to the digest that is asked for: each hash in its place.
 
-    An arrow leads from where a digest is written down to what it is the hash of.
+    An arrow leads from where a digest is written down to what it is the hash of. Raises `NotFound`.
     """
+    count = len(image.layers)
+    if not 1 <= number <= count:
+        raise NotFound(f"the image has {counted(count, 'layer')}: number {number} is not there")
     layer = image.layers[number - 1]
     drawing = Drawing.grid()
     top = image.index or image.descriptor

@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from imgkit.container import Container
-from imgkit.errors import ContainerError
+from imgkit.errors import ContainerError, NotFound
 from imgkit.kernel import Kernel, why_not
 from imgkit.mount import Mount
 from imgkit.mount.facts import Facts, of_tree, of_union, to_tree
@@ -67,7 +67,13 @@ class Stepper:
     # -- doing ----------------------------------------------------------------------------------
 
     def take(self, operation: str, path: str, more: str = "") -> Taken:
-        """Do it, and say what came of it; a refusal of the mount is said, and not raised."""
+        """Do it, and say what came of it; a refusal of the mount is said, and not raised.
+
+        Raises `NotFound` for an operation that there is not.
+        """
+        if operation not in OPERATIONS:
+            known = ", ".join(OPERATIONS)
+            raise NotFound(f"there is no {operation!r}. There is: {known}.", name=operation)
         if of_tree(self.mount.upper) != self._left:  # somebody else wrote
             self._before, self._calls = of_tree(self.mount.upper), []
         what, path = OPERATIONS[operation], absolute(path)

@@ -70,14 +70,19 @@ class DigestLab(View):
         self.find.value = find
 
     def change(self, part: str, find: str | int, value: str = "") -> str:
-        """Fill in the fields, press the button, and give what both kinds of pull would say."""
+        """Fill in the fields, press the button, and give what both kinds of pull would say.
+
+        The button is not pressed where the text is not found: another byte would be changed.
+        """
         self.part.value = part
+        self.value.value = value
         if isinstance(find, int):
             self.at.value = find
         else:
             self.find.value = find
-        self.value.value = value
-        self.go.click()
+            self._found()
+        if isinstance(find, int) or not self.problem:
+            self.go.click()
         return "\n".join(self._told())
 
     def __repr__(self) -> str:
