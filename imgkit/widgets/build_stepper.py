@@ -14,7 +14,7 @@ from imgkit.legend import LEGEND
 from imgkit.printable import shown
 from imgkit.rebuild import BASE, Rebuild, Row, Run
 from imgkit.widgets.style import CSS, caption, safe, table, told
-from imgkit.widgets.view import View, button, field, labelled
+from imgkit.widgets.view import View, button, checkbox, field, labelled, show
 
 LOOK: Final = f"""<style>
 .imgkit-steps td {{ vertical-align: top !important; }}
@@ -26,7 +26,7 @@ LOOK: Final = f"""<style>
   border-left-style: dashed !important; font-weight: 600; }}
 </style>"""
 
-_HEAD: Final = ("No.", "Step", "Whence", "Made", "Why")
+_HEAD: Final = ("No.", "Step", "How", "Made", "Why")
 
 
 class BuildStepper(View):
@@ -53,16 +53,14 @@ class BuildStepper(View):
             **labelled("360px", 80),
         )
         self.content = _area("", "holds", 3)
-        self.no_cache = ipywidgets.Checkbox(
-            value=False, description="Without the cache (--no-cache)", indent=False
-        )
+        self.no_cache = checkbox("Without the cache (--no-cache)")
         self.go = button("Build", "All steps that are left", self._build, "primary")
         self.next = button("Next step", "One step of the build", self._step)
         self.view = ipywidgets.HTML()
         self.step = ipywidgets.Dropdown(description="Show step", **labelled("760px", 80))
         self.about = ipywidgets.HTML()
         files_box = ipywidgets.VBox([self.file, self.content])
-        files_box.layout.display = None if self.rebuild.files else "none"
+        show(files_box, on=bool(self.rebuild.files))
         buttons = ipywidgets.HBox([self.go, self.next, self.no_cache])
         self.box = ipywidgets.VBox(
             [self.text, files_box, buttons, self.view, self.step, self.about]
@@ -127,15 +125,13 @@ class BuildStepper(View):
         self.step.options = [(f"{row.number}  {shown(row.text)}", row.number) for row in rows]
         anew = [row.number for row in rows if not row.cached and row.kind != BASE]
         self.step.value = (anew[0] if self.run.is_done and anew else len(rows)) or None
-        self.step.disabled = not rows
+        show(self.step, on=bool(rows))
         self._draw_step()
 
     def _draw_step(self, *_: object) -> None:
-        facts = _facts(self.row) if self.row else ["No step is done yet."]
-        text = safe("\n".join(facts))
-        self.about.value = (
-            f'<div class="imgkit"><pre tabindex="0" aria-label="The step">{text}</pre></div>'
-        )
+        text = safe("\n".join(_facts(self.row))) if self.row else ""
+        pre = f'<pre tabindex="0" aria-label="The step">{text}</pre>'
+        self.about.value = f'<div class="imgkit">{pre}</div>' if text else ""
 
 
 def page(rebuild: Rebuild) -> str:

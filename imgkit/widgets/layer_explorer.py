@@ -14,7 +14,7 @@ from imgkit.tar.entry import Kind
 from imgkit.units import size
 from imgkit.walk import LISTED, Folder, Touch, Walk
 from imgkit.widgets.style import CSS, caption, safe
-from imgkit.widgets.view import View, button
+from imgkit.widgets.view import View, button, show
 
 _LABELLED: Final = {
     "layout": ipywidgets.Layout(width="auto", max_width="860px"),
@@ -129,9 +129,9 @@ class LayerExplorer(View):
         """Afterwards there are the controls that are of use, and it is said what is listed."""
         count, text = len(self.walk.touches(self.layer.value)), self.find.value.strip()
         self.where.value = f'<div class="imgkit" role="status">{safe(self._where())}</div>'
-        _show(self.find, on=count > _ROWS or bool(text))
+        show(self.find, on=count > _ROWS or bool(text))
         for control in (self.open, self.back):
-            _show(control, on=count > LISTED and not text)
+            show(control, on=count > LISTED and not text)
         self.back.disabled = not self.folders
 
     def _first(self, chosen: str) -> int:
@@ -176,10 +176,6 @@ class LayerExplorer(View):
         if isinstance(row, Folder):
             return [f"in this folder, layer {self.layer.value} {row.told}"]
         return self.walk.history(row.path)
-
-
-def _show(control: ipywidgets.DOMWidget, *, on: bool) -> None:
-    control.layout.display = None if on else "none"
 
 
 def _line(walk: Walk, number: int) -> str:

@@ -13,7 +13,7 @@ from imgkit.mount import Mount
 from imgkit.printable import shown
 from imgkit.stepper import GONE, OPERATIONS, Stepper, Taken
 from imgkit.widgets.style import CSS, caption, safe, table, td, told
-from imgkit.widgets.view import View, button, field, labelled
+from imgkit.widgets.view import View, button, field, labelled, show
 
 
 def _stripe(colour: str, dash: str = "100%") -> str:
@@ -23,6 +23,8 @@ def _stripe(colour: str, dash: str = "100%") -> str:
 
 LOOK: Final = f"""<style>
 .imgkit-trees {{ overflow-x: auto; margin: 4px 0; }}
+.imgkit-trees th {{ white-space: nowrap; }}
+.imgkit:has(> .imgkit-trees) {{ max-width: 1000px; }}
 .imgkit-trees td, .imgkit-trees th {{ padding: 2px 12px 2px 8px !important; }}
 .imgkit-trees td {{ background: left / 3px 100% no-repeat; }}
 .imgkit-trees .upper {{ background-image: {_stripe(LEGEND["upper layer"].colour)}; }}
@@ -82,7 +84,7 @@ class OverlayStepper(View):
     def _chose(self, *_: object) -> None:
         needed = OPERATIONS[self.operation.value].more
         self.more.description = _MORE[needed]
-        self.more.layout.display = "" if needed else "none"
+        show(self.more, on=bool(needed))
 
     def _go(self, *_: object) -> None:
         path, more = self.path.value, self.more.value

@@ -16,7 +16,7 @@ from imgkit.printable import shown
 from imgkit.pull import REFUSED, VERIFIED, Pull, Row
 from imgkit.units import counted, size
 from imgkit.widgets.style import CSS, caption, safe, told
-from imgkit.widgets.view import View, button
+from imgkit.widgets.view import View, button, checkbox
 
 NAMES: Final = (
     "redis",
@@ -50,8 +50,8 @@ class PullMonitor(View):
         self.name = ipywidgets.Dropdown(options=names, description="Image", style=wide)
         platforms = list(dict.fromkeys([str(lab.platform), *PLATFORMS]))
         self.platform = ipywidgets.Dropdown(options=platforms, description="Platform", style=wide)
-        self.slow = _checkbox("Slow motion, three layers at a time")
-        self.flip = _checkbox("Let the registry change one bit of a layer")
+        self.slow = checkbox("Slow motion, three layers at a time")
+        self.flip = checkbox("Let the registry change one bit of a layer")
         self.button = button("Pull", "Pull this image for this platform", self._clicked, "primary")
         self.view = ipywidgets.HTML()
         self.box = ipywidgets.VBox(
@@ -159,12 +159,4 @@ def _row(row: Row) -> str:
         f'<tr><td><span class="kind {kind}"></span>{row.what}</td>'
         f'<td><code title="{row.blob.digest}">{short(row.blob.digest)}</code></td>'
         f'<td class="size">{size(row.blob.size)}</td><td>{safe(state)}</td><td>{bar}</td></tr>'
-    )
-
-
-def _checkbox(description: str) -> ipywidgets.Checkbox:
-    return ipywidgets.Checkbox(
-        description=description,
-        indent=False,
-        layout=ipywidgets.Layout(width="auto", margin="0 20px 0 4px"),
     )

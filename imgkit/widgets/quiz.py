@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets
 
 from imgkit.lessons import Question
-from imgkit.widgets.style import CSS, safe, told
+from imgkit.widgets.style import CSS, caption, told
 from imgkit.widgets.view import View
 
 
@@ -24,7 +24,7 @@ class Quiz(View):
         for number, (question, answer, said) in enumerate(
             zip(questions, self.answers, self._said, strict=True)
         ):
-            asks = f"<strong>{number + 1}. {safe(question.asks)}</strong>"
+            asks = caption(f"{number + 1}. {question.asks}")
             parts += [ipywidgets.HTML(f'<div class="imgkit">{asks}</div>'), answer, said]
             answer.observe(partial(self._chose, number), "value")
         self.box = ipywidgets.VBox(parts)

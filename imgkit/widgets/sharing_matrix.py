@@ -14,7 +14,7 @@ from imgkit.printable import shown
 from imgkit.sharing import Holder, Outcome, Shared, Sharing, rehearse, remove
 from imgkit.units import counted, size
 from imgkit.widgets.style import CSS, safe, told
-from imgkit.widgets.view import View, button, field, in_order, labelled
+from imgkit.widgets.view import View, button, checkbox, field, in_order, labelled
 
 LOOK: Final = f"""<style>
 .imgkit-matrix {{ overflow-x: auto; margin: 6px 0; }}
@@ -44,7 +44,7 @@ class SharingMatrix(View):
             placeholder="IDs or digests, with blanks between them",
             **labelled("560px", 44),
         )
-        self.force = ipywidgets.Checkbox(description="-f, by force", indent=False)
+        self.force = checkbox("-f, by force")
         self.go = button("Remove", "Do what is written above", self._go, "danger")
         self.again = button("Look again", "The local repository as it is now", self._look)
         self.choice = ipywidgets.VBox()
@@ -105,9 +105,7 @@ class SharingMatrix(View):
 
     def _renew(self) -> None:
         self.sharing = Sharing.of(self.store)
-        self.names = {}
-        for name in self.sharing.names:
-            self.names[name] = ipywidgets.Checkbox(description=name, indent=False)
+        self.names = {name: checkbox(name) for name in self.sharing.names}
         self.also.value = ""
         self.force.value = False
         for box in self.names.values():

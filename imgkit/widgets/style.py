@@ -33,7 +33,7 @@ CSS: Final = f"""<style>
 .imgkit code {{ overflow-wrap: anywhere; }}
 .imgkit code[title] {{ overflow-wrap: normal; white-space: nowrap; }}
 .imgkit pre {{ margin: 4px 0; padding: 8px 10px; max-height: 240px; overflow: auto;
-  border-radius: 4px; background: var(--jp-layout-color2, #f2f3f5); }}
+  white-space: pre; border-radius: 4px; background: var(--jp-layout-color2, #f2f3f5); }}
 .imgkit .scroll {{ max-height: 330px; overflow: auto; }}
 .imgkit .kind {{ display: inline-block; width: 10px; height: 10px; margin-right: 7px;
   border-radius: 2px; }}
@@ -51,6 +51,7 @@ CSS: Final = f"""<style>
 .imgkit .told.none {{ border-color: {LEGEND["whiteout"].colour}; }}
 .imgkit .long, .imgkit .long code {{ white-space: normal; overflow-wrap: anywhere; }}
 .imgkit .long {{ min-width: 14em; }}
+.imgkit td:has(> code:not([title])) {{ min-width: 9em; }}
 .imgkit p.caption {{ margin: 10px 0 2px; font-size: 13px; font-weight: 600; }}
 .imgkit-mono select, .imgkit-mono textarea {{ font-size: 12px; white-space: pre;
   font-family: var(--jp-code-font-family, monospace); }}
@@ -60,8 +61,8 @@ CSS: Final = f"""<style>
   .widget-vbox:has(.imgkit) .widget-radio-box label {{ display: flex; height: auto;
     flex-direction: row-reverse; justify-content: flex-end; }}
   .imgkit :is(td, th) {{ white-space: normal; }}
-  .imgkit :is(.scroll, .imgkit-matrix, .imgkit-trees) :is(td:not(.long), th) {{
-    white-space: nowrap; }}
+  .imgkit :is(.scroll, .imgkit-matrix, .imgkit-trees) :is(td:not(.long), th),
+  .imgkit td:is(.layer, :has(> .kind)) {{ white-space: nowrap; }}
 }}
 </style>"""
 

@@ -54,6 +54,17 @@ def button(text: str, says: str, do: Callable[..., object], style: str = "") -> 
     return made
 
 
+def show(control: ipywidgets.DOMWidget, *, on: bool) -> None:
+    """Afterwards the control is on the page, or is not."""
+    control.layout.display = None if on else "none"
+
+
+def checkbox(text: str) -> ipywidgets.Checkbox:
+    """A box to tick, as wide as what is said of it."""
+    layout = ipywidgets.Layout(width="auto", margin="0 20px 0 4px")
+    return ipywidgets.Checkbox(description=text, indent=False, layout=layout)
+
+
 def labelled(width: str, label: int) -> dict[str, Any]:
     """How wide a field is, at most as wide as the page, and its label, in pixels."""
     return {
