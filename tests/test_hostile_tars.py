@@ -51,6 +51,7 @@ from imgkit.config import Config, History
 from imgkit.container.containers import Containers
 from imgkit.digest import Digest
 from imgkit.errors import ImgkitError, InvalidLayer
+from imgkit.image import verify
 from imgkit.layer import Layer
 from imgkit.manifest import OCI_LAYER, OCI_MANIFEST, Manifest
 from imgkit.mount import Mount
@@ -281,7 +282,7 @@ def by_oci_archive(scene: Scene) -> Met:
 
 
 def loaded(scene: Scene, path: Path) -> Met:
-    """Layers that no tree can be made of are kept, as a pull does; making one is then refused."""
+    """What is refused leaves nothing; what is taken shows as it would after a pull."""
     other = scene.home / "other"
     try:
         said = say(other, "load", "-i", path)
@@ -289,7 +290,9 @@ def loaded(scene: Scene, path: Path) -> Met:
         assert Store(other).records() == []
         assert [*(other / "blobs/sha256").iterdir()] == []
         raise
-    return in_memory(Store(other).image("loaded:1").overlay), said
+    image = Store(other).image("loaded:1")
+    assert verify(image) == []
+    return in_memory(image.overlay), said
 
 
 def by_add(scene: Scene) -> Met:

@@ -29,6 +29,7 @@ from imgkit.errors import InvalidManifest, InvalidReference, NotFound, StoreErro
 from imgkit.image import Image, copy, read_document
 from imgkit.limits import Limits
 from imgkit.manifest import INDEX_TYPES, OCI_INDEX, Descriptor, Index, parse
+from imgkit.overlay import Overlay
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
 from imgkit.store import CHOSEN_FROM, REF_NAME, Store
@@ -197,13 +198,13 @@ def _pinned(stored: Stored) -> Reference:
 def load(archive: Archive, store: Store, platform: Platform | None = None) -> list[Image]:
     """Afterwards the store has every image of the archive, under the names that it has there.
 
-    All are checked before the first is copied: digests, DiffIDs, and every entry of every layer.
-    So of an archive that is refused nothing is kept.
+    All are checked before the first is copied: digests, DiffIDs, every entry of every layer, and
+    that the layers make a tree. So of an archive that is refused nothing is kept. Docker refuses
+    here, too, because it unpacks at once.
     """
     images = [archive.image(stored, platform) for stored in archive.images]
     for image in images:
-        for layer in image.layers:
-            layer.entries  # noqa: B018  reading them checks them
+        Overlay(image.layers)
     for stored in archive.images:
         archive.load(stored, store, platform)
     return images
