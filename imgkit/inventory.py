@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from imgkit import units
 from imgkit.digest import Digest
 from imgkit.errors import ImgkitError, NotFound
 from imgkit.image import Image
@@ -114,7 +115,7 @@ class Entry:
     @property
     def moment(self) -> datetime:
         """When it was made."""
-        return datetime.fromisoformat(self.created)
+        return units.moment(self.created)
 
 
 def classic(store: Store) -> list[Entry]:

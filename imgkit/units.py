@@ -34,7 +34,7 @@ def ago(created: datetime | str | None, now: datetime) -> str:
     >>> ago("2024-01-26T23:44:46Z", datetime(2024, 4, 1, tzinfo=UTC))
     '2 months ago'
     """
-    made = _time(created) if isinstance(created, str) else created
+    made = moment(created) if isinstance(created, str) else created
     if made is None or _aware(made) == _NEVER:
         return "N/A"
     return f"{duration((_aware(now) - _aware(made)).total_seconds())} ago"
@@ -66,11 +66,16 @@ def counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'s' * (number != 1)}"
 
 
-def _time(text: str) -> datetime | None:
+def moment(text: str) -> datetime:
+    """The time in a text, as RFC 3339 has it, with its zone; Go's zero time where there is none.
+
+    >>> moment("2024-05-01T12:00:00Z") > moment("yesterday")
+    True
+    """
     try:
-        return datetime.fromisoformat(text)
+        return _aware(datetime.fromisoformat(text))
     except ValueError:
-        return None
+        return _NEVER
 
 
 def _aware(time: datetime) -> datetime:

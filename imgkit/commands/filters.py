@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from imgkit import units
 from imgkit.commands.bench import Bench, Refused, daemon
 from imgkit.commands.names import found, repository_of
 from imgkit.commands.verb import UNKNOWN_FLAG, Options
@@ -35,10 +36,7 @@ class Filters:
                 raise daemon(f"Invalid filter '{name}'")
         references = [*given.get("reference", ()), *options.words]
         times = {
-            name: [
-                datetime.fromisoformat(found(bench, text)[0].created)
-                for text in given.get(name, ())
-            ]
+            name: [units.moment(found(bench, text)[0].created) for text in given.get(name, ())]
             for name in ("before", "since")
         }
         return cls(

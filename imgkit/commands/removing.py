@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from imgkit import golang, units
@@ -78,7 +78,7 @@ def _meets(bench: Bench, holding: Holding, given: dict[str, list[str]]) -> bool:
         if age is None:
             raise daemon(f'invalid filter "until={text}"')
         limit = bench.now() - timedelta(microseconds=age / 1000)
-        if datetime.fromisoformat(holding.created) >= limit:
+        if units.moment(holding.created) >= limit:
             return False
     return True
 
