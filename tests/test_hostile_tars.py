@@ -36,6 +36,7 @@ from attacks import (
     sym,
     written,
 )
+from docker_engine import Docker, docker
 from images import AMD64
 from test_rootless import User
 from test_unpack import NOBODY, by_umoci, layout_of
@@ -64,6 +65,8 @@ from imgkit.store import Store
 from imgkit.tar.entry import Entry, Kind
 from imgkit.unpack import unpack, unpack_layers
 from imgkit.widgets import LayerExplorer, OverlayStepper
+
+__all__ = ["docker"]  # a fixture
 
 NAME: Final = "it:1"
 CASES: Final = [
@@ -506,6 +509,24 @@ def test_as_umoci_unpacks_it(attack: Attack, place: Path) -> None:
     layout = layout_of(place / "layout", scene.tars)
     assert on_disk(by_umoci(layout, "it", place)) == scene.shown(attack.image)
     scene.victim.assert_untouched()
+
+
+NO_TREE: Final = ("to what comes later", "to itself", "to a directory", "to the root")
+
+
+@pytest.mark.peer("dockerd", "docker")
+@pytest.mark.parametrize("name", NO_TREE)
+def test_docker_refuses_these_at_load_too(name: str, docker: Docker, tmp_path: Path) -> None:
+    """Hard links that no tree can be made of: neither takes the image, or a name of it."""
+    [links] = [some for row, some in TABLE.items() if row.startswith("hard link")]
+    scene = Scene(tmp_path, links[name])
+    with pytest.raises(No, match="hard link"):
+        by_docker_archive(scene)
+    before = docker.run("images", "--all").stdout
+    done = docker.run("load", "--input", tmp_path / "in.tar", check=False)
+    assert done.returncode
+    assert "Error processing tar file" in done.stderr
+    assert docker.run("images", "--all").stdout == before
 
 
 # -- work -----------------------------------------------------------------------------------------
