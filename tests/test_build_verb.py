@@ -52,6 +52,24 @@ def test_an_argument_from_outside(docker: Do, monkeypatch: pytest.MonkeyPatch) -
     assert "\ninside\n" in docker("build", "--build-arg", "WHO", "-", stdin=text).out
 
 
+def test_another_platform(docker: Do, bench: Bench) -> None:
+    """A base that is here for another machine is pulled for the one asked for, as by BuildKit."""
+    assert bench.store.image("alpine").config.platform.architecture == "amd64"
+    said = docker("build", "-t", "app", "--platform", "linux/arm64", "-", stdin="FROM alpine")
+    assert (said.status, "Status: Downloaded newer image for alpine:latest" in said.out) == (
+        0,
+        True,
+    )
+    assert bench.store.image("app").config.platform.architecture == "arm64"
+
+
+def test_fresh(docker: Do) -> None:
+    """--pull asks the registry for every base, also where it is here."""
+    assert "Pulling from" not in docker("build", "-", stdin="FROM alpine").out
+    said = docker("build", "--pull", "-", stdin="FROM alpine\nCOPY --from=nginx /etc/passwd /")
+    assert said.out.count("Status: Image is up to date for") == 2
+
+
 REFUSED: Final = {
     b"FROM alpine\nRUN exit 3": (3, "The command '/bin/sh -c exit 3' returned a non-zero code: 3"),
     b'FROM alpine\nRUN ["/nope"]': (

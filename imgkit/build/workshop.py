@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -81,15 +82,18 @@ class Workshop:
         return progress.trees
 
     def image(self, name: str, platform: Platform | None = None) -> Image:
-        """The image of that name or ID, pulled if it is not there; raises `NotFound`."""
+        """The image of that name or ID; pulled where it is not here, or only for other machines.
+
+        Raises `NotFound`, or `BuildFailed` for an image that there is for other machines only.
+        """
         reference = Reference.parse(name).with_default_tag()
-        if self.options.fresh and self.options.pull:
-            self.options.pull(reference, platform)
-        try:
-            found = Image.of(self.store, reference, platform)
-        except NotFound as error:
-            found = self._elsewhere(name, reference, platform, error)
-        if platform and platform.best([found.config.platform]) is None:
+        pull = self.options.pull
+        found = None if self.options.fresh and pull else self._here(name, reference, platform)
+        if pull and not (found and _fits(found, platform)):
+            pull(reference, platform)
+            found = None
+        found = found or Image.of(self.store, reference, platform)
+        if not _fits(found, platform):
             raise BuildFailed(
                 f"{name} is here for {found.config.platform}, and not for {platform}. "
                 f"Pull it with --platform {platform}.",
@@ -98,13 +102,14 @@ class Workshop:
             )
         return found
 
-    def _elsewhere(
-        self, name: str, reference: Reference, platform: Platform | None, error: NotFound
-    ) -> Image:
-        try:
+    def _here(self, name: str, reference: Reference, platform: Platform | None) -> Image | None:
+        """The image of that name or ID, if there is one."""
+        with contextlib.suppress(NotFound):
+            return Image.of(self.store, reference, platform)
+        with contextlib.suppress(ImgkitError):
             return self.store.image(name)
-        except ImgkitError:
-            if self.options.pull is None:
-                raise error from None
-        self.options.pull(reference, platform)
-        return Image.of(self.store, reference, platform)
+        return None
+
+
+def _fits(image: Image, platform: Platform | None) -> bool:
+    return platform is None or platform.best([image.config.platform]) is not None
