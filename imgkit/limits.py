@@ -37,8 +37,8 @@ class Limits:
     """Bytes of one extended header (a long name, PAX records)."""
     extended_total: int = 256 << 20
     attributes: int = 64 << 20
-    """Bytes that the extended attributes of all entries take in memory: one global header of 1 MiB
-    gives each entry, of 512 bytes, 20,000 of them."""
+    """Bytes that the extended attributes of all entries take in memory: many times those of a tar
+    where they are short."""
     path: int = 4096
     component: int = 255
     depth: int = 256

@@ -39,6 +39,7 @@ from attacks import (
 from docker_engine import Docker, docker
 from images import AMD64
 from test_rootless import User
+from test_tar import END, block, said
 from test_unpack import NOBODY, by_umoci, layout_of
 from trees import layer_of, listing
 
@@ -527,6 +528,25 @@ def test_docker_refuses_these_at_load_too(name: str, docker: Docker, tmp_path: P
     assert done.returncode
     assert "Error processing tar file" in done.stderr
     assert docker.run("images", "--all").stdout == before
+
+
+@pytest.mark.peer("dockerd", "docker")
+def test_what_readers_take_in_two_ways_is_taken_as_docker_does(
+    docker: Docker, tmp_path: Path
+) -> None:
+    """A global record is ignored; a slash makes a directory only where there is no type."""
+    data = said(b"g", b"10 uid=42\n") + block(b"file/") + block(b"dir/", flag=b"\0") + END
+    scene = Scene(tmp_path, attack(data, image={"file": "", "dir": "directory"}))
+    assert by_docker_archive(scene)[0] == scene.attack.image
+    assert scene.store.image(NAME).layers[0].entries[0].uid == 0
+    docker.run("load", "--input", tmp_path / "in.tar")
+    made = docker.run("create", "loaded:1", "sh").stdout.strip()
+    docker.run("export", "--output", tmp_path / "out.tar", made)
+    docker.run("rm", made)
+    docker.run("rmi", "loaded:1")
+    with tarfile.open(tmp_path / "out.tar") as archive:
+        file = archive.getmember("file")
+        assert (file.isfile(), file.uid, archive.getmember("dir").isdir()) == (True, 0, True)
 
 
 # -- work -----------------------------------------------------------------------------------------

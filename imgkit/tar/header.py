@@ -156,8 +156,8 @@ def _kind(header: Header, raw: bytes, path: str) -> Kind:
     if kind is None:
         what = SPARSE if header.flag == b"S" else "of a type that layers do not have"
         refuse(f"the entry is {what} (type {header.flag!r})", header.start, path)
-    if kind is Kind.FILE and raw.endswith(b"/"):
-        return Kind.DIR  # as tar wrote directories before there was a type for them
+    if header.flag == b"\0" and raw.endswith(b"/"):
+        return Kind.DIR  # as tar wrote directories before there were types
     if not path and kind is not Kind.DIR:
         refuse(
             f"the root of the filesystem is a {kind}: it must be a directory", header.start, path

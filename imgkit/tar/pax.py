@@ -1,10 +1,11 @@
 """What goes before an entry when its header has no room: PAX records and GNU's long names.
 
-    x   PAX records about the next entry          L   the path of the next entry
-    g   PAX records about every entry from here   K   its link
+    x   PAX records about the next entry     L   the path of the next entry
+    g   PAX records about all of them        K   its link
 
 A PAX record is `"%d %s=%s\\n" % (length, key, value)`, where the length counts the whole record
-(POSIX.1-2017, pax, "pax Extended Header").
+(POSIX.1-2017, pax, "pax Extended Header"). Those about all entries are ignored, as Docker does; but
+not where another program would read another tree by them.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ class Extensions:
         self._limits = limits
         self._total = 0
         self._attributes = 0
-        self._every: Records = {}
         self._next: Records = {}
 
     def expect(self, size: int) -> None:
@@ -59,7 +59,6 @@ class Extensions:
         if flag == b"g":
             if wrong := found.keys() & {"path", "linkpath", "size"}:
                 refuse(f"a global header gives every entry the same {min(wrong)}", start)
-            self._every |= found
             return
         if twice := found.keys() & self._next.keys():
             refuse(f"the {min(twice)} of one entry is stated twice before it", start)
@@ -67,9 +66,7 @@ class Extensions:
 
     def next(self) -> Records:
         """All that was said about the next entry; what was about it alone is then forgotten."""
-        found = {**self._every, **self._next} if self._every else self._next
-        if self._next:
-            self._next = {}
+        found, self._next = self._next, {}
         for key, value in found.items():
             if key.startswith(_XATTR):
                 self._attributes += len(key) + len(value) + _KEPT
