@@ -142,7 +142,10 @@ UNUSUAL: Final = [
 ]
 
 # Wrong in a way that nobody foresaw: never an error, never "passed".
-STRANGE: Final = (0, -1, True, "", "x" * 5000, b"\xff\x00", 1.5, [], {}, object(), float("nan"))
+STRANGE: Final = (
+    *(0, -1, True, "", "x" * 5000, "\ud800", b"\xff\x00", 1.5, [], {}, object(), float("nan")),
+    lambda *_: [],
+)
 
 # The requests, as the learner would count them.
 COUNTED: Final = (("pulling-1", lambda lab: len(_second_pull(lab).requests), "requests"),)

@@ -108,7 +108,7 @@ _LEAVES_OUT: Final = "leaves out"
 @functools.cache
 def _ignored(text: str) -> str:
     """What a .dockerignore does to `COPY . /app`."""
-    (outcome,) = _built(PLAIN, {**WITH_SECRET, ".dockerignore": text.encode(errors="replace")})
+    (outcome,) = _built(PLAIN, {**WITH_SECRET, ".dockerignore": text.encode()})
     if not outcome.run.is_done or not set(FILES) <= set(outcome.files):
         return _LEAVES_OUT
     return _LEAKS if ".env" in outcome.files else _RIGHT
@@ -119,8 +119,8 @@ def _in_lines(answer: Any) -> str:
     if isinstance(answer, bytes):
         return answer.decode(errors="replace")
     if isinstance(answer, (list, tuple)) and all(isinstance(line, str) for line in answer):
-        return "\n".join(answer)
-    return answer if isinstance(answer, str) else ""
+        answer = "\n".join(answer)
+    return answer.encode(errors="replace").decode() if isinstance(answer, str) else ""
 
 
 def _does(judge: Any, outcome: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from imgkit.digest import Digest
 from imgkit.image import Image, read_document
 from imgkit.lab import Lab
-from imgkit.lessons.exercise import Exercise, Mistake, listed, same_digest, sample
+from imgkit.lessons.exercise import Exercise, Mistake, index, same_digest, sample
 from imgkit.tar import read, write
 from imgkit.tar.compression import decompress
 from imgkit.tar.entry import Entry, Kind
@@ -46,15 +46,11 @@ def _manifest_of(lab: Lab, *, other: bool = False) -> bytes:
     """The manifest of the bench's platform, or of the first other one."""
     image = sample(lab, NAME)
     entry = next(
-        m for m in listed(image) if (m.digest != image.digest) == other and not m.is_attestation
+        entry
+        for entry in index(image).manifests
+        if (entry.digest != image.digest) == other and not entry.is_attestation
     )
     return read_document(image.source, entry).raw
-
-
-def _index(lab: Lab) -> bytes:
-    image = sample(lab, NAME)
-    assert image.index is not None
-    return read_document(image.source, image.index).raw
 
 
 def _same_bytes(answer: Any, truth: Any) -> bool:
@@ -236,7 +232,10 @@ EXERCISES: Final = (
         because="Their digest is the one in the index: nobody changed a byte on the way.",
         hint="What has the tag is an index. Which of its entries is yours?",
         mistakes=(
-            Mistake(_index, "That is the index, the list of platforms. Go one step further."),
+            Mistake(
+                lambda lab: index(sample(lab, NAME)).raw,
+                "That is the index, the list of platforms. Go one step further.",
+            ),
             Mistake(
                 lambda lab: _manifest_of(lab, other=True),
                 "That is the manifest of another platform.",
@@ -271,7 +270,7 @@ EXERCISES: Final = (
             Mistake(
                 lambda lab: lambda data, digest: None,
                 "It answers nothing. What you `print` is for your eyes; `return` gives an answer.",
-                fits=lambda answer, lab: set(_outcomes(answer, CHECKS)) == {None},
+                fits=lambda answer, lab: _outcomes(answer, CHECKS) == [None] * len(CHECKS),
             ),
             Mistake(
                 lambda lab: lambda data, digest: True,

@@ -9,7 +9,7 @@ from imgkit.digest import Digest
 from imgkit.errors import ImgkitError
 from imgkit.image import Image
 from imgkit.lab import Lab
-from imgkit.lessons.exercise import Exercise, Mistake, listed, same_digest, sample
+from imgkit.lessons.exercise import Exercise, Mistake, index, same_digest, sample
 from imgkit.reference import Reference
 
 NAME: Final = "redis"
@@ -20,8 +20,8 @@ DIGITS: Final = 5
 
 def _targets(image: Image) -> set[Digest]:
     """What a registry hands out for the name of an image: its index, and each manifest in it."""
-    images = {entry.digest for entry in listed(image) if not entry.is_attestation}
-    return images | {image.index.digest} if image.index else images
+    found = index(image)
+    return {found.digest, *(one.digest for one in found.manifests if not one.is_attestation)}
 
 
 def _reference(answer: Any) -> Reference | None:
@@ -42,9 +42,7 @@ def _of_redis(answer: Any) -> bool:
 
 
 def _index(lab: Lab) -> Digest:
-    index = sample(lab, NAME).index
-    assert index is not None
-    return index.digest
+    return index(sample(lab, NAME)).digest
 
 
 def _only_a_tag(answer: Any, _: Lab) -> bool:

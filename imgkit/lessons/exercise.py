@@ -19,7 +19,7 @@ from imgkit.digest import Digest
 from imgkit.errors import ImgkitError
 from imgkit.image import Image, read_document
 from imgkit.lab import Lab
-from imgkit.manifest import Descriptor, Index
+from imgkit.manifest import Index
 from imgkit.reference import Reference
 
 PASSED: Final = "Passed"
@@ -88,12 +88,12 @@ def sample(lab: Lab, name: str) -> Image:
     return samples.image(name, str(lab.platform))
 
 
-def listed(image: Image) -> tuple[Descriptor, ...]:
-    """What the index of an image lists: a manifest for each platform, and notes about them."""
+def index(image: Image) -> Index:
+    """What the name of an image points at: a manifest for each platform, and notes about them."""
     assert image.index is not None
-    index = read_document(image.source, image.index)
-    assert isinstance(index, Index)
-    return index.manifests
+    found = read_document(image.source, image.index)
+    assert isinstance(found, Index)
+    return found
 
 
 def tags(path: str) -> dict[str, str]:

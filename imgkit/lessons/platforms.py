@@ -7,7 +7,7 @@ from typing import Final
 
 from imgkit import samples
 from imgkit.lab import Lab
-from imgkit.lessons.exercise import Exercise, Mistake, listed, sample, unordered
+from imgkit.lessons.exercise import Exercise, Mistake, index, sample, unordered
 from imgkit.manifest import Descriptor
 from imgkit.platforms import Platform
 
@@ -18,7 +18,7 @@ BUILT_FOR: Final = "linux/arm/v6"
 
 
 def _entries(lab: Lab) -> tuple[Descriptor, ...]:
-    return listed(sample(lab, "alpine"))
+    return index(sample(lab, "alpine")).manifests
 
 
 def _images(lab: Lab) -> int:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from imgkit.digest import Digest
 from imgkit.lab import Lab
-from imgkit.lessons.exercise import Exercise, Mistake, same, same_digest, sample
+from imgkit.lessons.exercise import Exercise, Mistake, index, same, same_digest, sample
 from imgkit.reference import Reference
 
 
@@ -150,7 +150,7 @@ EXERCISES: Final = (
                 "There is a line end too many behind the manifest: one byte more, another digest.",
             ),
             Mistake(
-                lambda lab: (sample(lab, "redis").index or sample(lab, "redis").descriptor).digest,
+                lambda lab: index(sample(lab, "redis")).digest,
                 "This is the digest that the pull printed: of the index, which the tag points at. "
                 "The manifest of your platform is one of those it lists.",
             ),

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import unquote
 
-from imgkit.digest import Digest
-from imgkit.lab import Lab
-from imgkit.lessons.exercise import Exercise, Mistake, same_digest, sample, tags
+from imgkit.lessons.exercise import Exercise, Mistake, index, same_digest, sample, tags
 
 SCOPE: Final = "repository:library/nginx:pull"
-
-
-def _index_digest(lab: Lab, name: str) -> Digest | None:
-    index = sample(lab, name).index
-    return index.digest if index else None
 
 
 def _same_scope(answer: Any, truth: Any) -> bool:
     """Whether an answer is that scope, perhaps as it stands in a query."""
     if not isinstance(answer, str):
         return False
-    scope = answer.strip().replace("%3A", ":").replace("%2F", "/").removeprefix("scope=")
-    return bool(scope == truth)
+    return bool(unquote(answer.strip()).removeprefix("scope=") == truth)
 
 
 EXERCISES: Final = (
@@ -85,7 +78,7 @@ EXERCISES: Final = (
         hint="`%docker tag` gives a name; the last line that `%docker push` prints has a digest.",
         mistakes=(
             Mistake(
-                lambda lab: _index_digest(lab, "busybox:glibc"),
+                lambda lab: index(sample(lab, "busybox:glibc")).digest,
                 "That is the index, which lists all platforms. Of these you pulled one, and a push "
                 "sends what you have.",
             ),

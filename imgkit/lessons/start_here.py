@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from imgkit.digest import Digest
 from imgkit.lab import Lab
-from imgkit.lessons.exercise import Exercise, Mistake, listed, same_digest, sample
+from imgkit.lessons.exercise import Exercise, Mistake, index, same_digest, sample
 
 
 def _same_secret(answer: Any, truth: Any) -> bool:
@@ -38,7 +38,7 @@ EXERCISES: Final = (
                 "One too many: the manifest also points at the config, and that is no layer.",
             ),
             Mistake(
-                lambda lab: len(listed(sample(lab, "redis"))),
+                lambda lab: len(index(sample(lab, "redis")).manifests),
                 "This counts what the index lists: one manifest for each platform, and notes about "
                 "them. The layers are in the manifest.",
             ),
