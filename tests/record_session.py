@@ -29,6 +29,9 @@ DEPRECATED: The legacy builder is deprecated and will be removed in a future rel
 """
 """What the command line tells everyone who records it with the classic builder."""
 
+HANGS: Final = 300
+"""Seconds after which a command line is given up; on a busy machine a build takes a minute."""
+
 _RUNTIME: Final = Path(__file__).with_name("runtime.py")
 
 
@@ -74,7 +77,7 @@ def _ask(docker: Docker, place: Path, row: Row) -> Row:
             env=docker.env,
             cwd=place,
             input=given or b"",
-            timeout=60,
+            timeout=HANGS,
         )
         status = done.returncode
         out, err = (text.decode().replace("\r", "") for text in (done.stdout, done.stderr))
@@ -103,7 +106,7 @@ def on_terminal(
         if process.stdin:
             process.stdin.write(given or b"")
             process.stdin.close()
-        status = process.wait(60)
+        status = process.wait(HANGS)
         first, second = (screen(text.decode()) for text in texts)
     return status, first, second
 
