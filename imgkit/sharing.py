@@ -80,7 +80,7 @@ class Sharing:
     @classmethod
     def of(cls, store: Store) -> Self:
         """The local repository as it is now."""
-        return cls(tuple(_holders(store)), sum(path.stat().st_size for path in _blobs(store)))
+        return cls(tuple(_holders(store)), sum(_sizes(store)))
 
     @property
     def layers(self) -> list[Shared]:
@@ -203,14 +203,19 @@ def _copied(store: Store) -> Iterator[Store]:
 
 
 def _linked(source: str, target: str) -> None:
+    """A file that somebody removes meanwhile is left out."""
     try:
         os.link(source, target)
     except OSError:
-        shutil.copyfile(source, target)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(source, target)
 
 
-def _blobs(store: Store) -> Iterator[Path]:
-    return (path for path in (store.home / "blobs").glob("*/*") if path.is_file())
+def _sizes(store: Store) -> Iterator[int]:
+    """Of every blob, but for one that somebody removes meanwhile."""
+    for path in (store.home / "blobs").glob("*/*"):
+        with contextlib.suppress(FileNotFoundError):
+            yield path.stat().st_size
 
 
 def _holders(store: Store) -> Iterator[Holder]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -165,6 +166,30 @@ def test_where_there_are_no_hard_links(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("os.link", refuse)
     assert rehearse(lab.store, ["alpine"]) == linked
+
+
+def test_others_may_remove_meanwhile() -> None:
+    """A blob that goes while they are counted, or copied for a rehearsal, is no error."""
+    lab, stop = Lab(), threading.Event()
+    lab.pull("alpine")
+    files = [lab.store.home / "blobs" / "sha256" / f"{number:064x}" for number in range(200)]
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            for file in files:
+                file.write_bytes(b"x")
+            for file in files:
+                file.unlink()
+
+    other = threading.Thread(target=come_and_go)
+    other.start()
+    try:
+        for _ in range(20):
+            assert len(Sharing.of(lab.store).layers) == 1
+            assert rehearse(lab.store, ["alpine"]).untagged == ["alpine:latest"]
+    finally:
+        stop.set()
+        other.join()
 
 
 def test_it_can_be_read() -> None:
