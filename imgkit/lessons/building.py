@@ -128,6 +128,11 @@ def _does(judge: Any, outcome: str) -> Any:
     return lambda answer, lab: bool(_in_lines(answer)) and judge(_in_lines(answer)) == outcome
 
 
+def _leaks_with(word: str) -> Any:
+    leaks = _does(_ignored, _LEAKS)
+    return lambda answer, lab: word in _in_lines(answer) and leaks(answer, lab)
+
+
 # -- 2: how much travels ----------------------------------------------------------------------
 
 
@@ -206,17 +211,13 @@ EXERCISES: Final = (
                 lambda lab: "/app/.env\n",
                 "`.env` is in the image. Patterns are for paths in the context, before anything "
                 "is copied to `/app`.",
-                fits=lambda answer, lab: (
-                    "app" in _in_lines(answer) and _ignored(_in_lines(answer)) == _LEAKS
-                ),
+                fits=_leaks_with("app"),
             ),
             Mistake(
                 lambda lab: "RUN rm /file/.env\n",
                 "`.env` is in the image. A `.dockerignore` holds patterns, not instructions; and "
                 "to delete it in a later step would only hide it.",
-                fits=lambda answer, lab: (
-                    "rm" in _in_lines(answer) and _ignored(_in_lines(answer)) == _LEAKS
-                ),
+                fits=_leaks_with("rm"),
             ),
             Mistake(
                 lambda lab: "env\n",
