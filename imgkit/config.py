@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from imgkit import document
 from imgkit.digest import Digest
 from imgkit.errors import InvalidDigest
 from imgkit.manifest import OCI_CONFIG, Descriptor
 from imgkit.platforms import Platform
+
+_TEXTS: Final = ("User", "WorkingDir", "StopSignal")
+_LISTS: Final = ("Cmd", "Entrypoint", "Env", "OnBuild")
+_OBJECTS: Final = ("ExposedPorts", "Volumes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +51,13 @@ class Config:
             diff_ids = tuple(Digest(text) for text in document.strings(rootfs, "diff_ids"))
         except InvalidDigest as error:
             raise document.refused(f"a DiffID in the config is not valid: {error}") from None
-        created = data.get("created")
-        if created is not None and not isinstance(created, str):
-            raise document.refused(
-                f"the config's created must be a string, not {document.kind_of(created)}"
-            )
         return cls(
             raw,
             Platform.from_json(data),
-            created,
+            document.text(data, "created", optional=True) or None,
             diff_ids,
             tuple(_history(step) for step in document.sequence(data, "history", optional=True)),
-            document.mapping(data, "config", optional=True),
+            _settings(data),
         )
 
     @classmethod
@@ -98,6 +97,21 @@ class Config:
         return tuple(chain)
 
 
+def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
+    """How to run it, each setting that is used of the kind that it must be."""
+    found = document.mapping(data, "config", optional=True)
+    # A command of one word may stand without a list, as Docker reads it.
+    found |= {key: [found[key]] for key in ("Cmd", "Entrypoint") if isinstance(found.get(key), str)}
+    for key in _TEXTS:
+        document.text(found, key, optional=True)
+    for key in _LISTS:
+        document.strings(found, key, optional=True)
+    for key in _OBJECTS:
+        document.mapping(found, key, optional=True)
+    document.string_map(found, "Labels")
+    return found
+
+
 def _history(step: Any) -> History:
     if not isinstance(step, dict):
         raise document.refused(
@@ -105,7 +119,7 @@ def _history(step: Any) -> History:
         )
     return History(
         str(step.get("created_by", "")),
-        step.get("created"),
+        document.text(step, "created", optional=True) or None,
         str(step.get("comment", "")),
         step.get("empty_layer") is True,
     )

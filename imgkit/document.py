@@ -84,9 +84,11 @@ def kind_of(value: Any) -> str:
     return names.get(type(value), f"{value!r}"[:40])
 
 
-def text(data: Mapping[str, Any], key: str) -> str:
-    """The string under `key`; refuses an empty one."""
+def text(data: Mapping[str, Any], key: str, *, optional: bool = False) -> str:
+    """The string under `key`; refuses an empty one, but an absent optional one is empty."""
     value = data.get(key)
+    if optional and value in (None, ""):
+        return ""
     if not isinstance(value, str) or not value:
         raise refused(f"{key} must be a string, not {kind_of(value)}")
     return value
@@ -112,9 +114,9 @@ def sequence(data: Mapping[str, Any], key: str, *, optional: bool = False) -> li
     return value
 
 
-def strings(data: Mapping[str, Any], key: str) -> list[str]:
-    """The list of strings under `key`."""
-    found = sequence(data, key)
+def strings(data: Mapping[str, Any], key: str, *, optional: bool = False) -> list[str]:
+    """The list of strings under `key`; an absent optional one is empty."""
+    found = sequence(data, key, optional=optional)
     if not all(isinstance(item, str) for item in found):
         raise refused(f"{key} must be a list of strings")
     return found

@@ -73,9 +73,9 @@ class Platform:
         return cls(
             document.text(data, "os"),
             document.text(data, "architecture"),
-            data.get("variant") or None,
-            data.get("os.version") or None,
-            tuple(document.strings(data, "os.features")) if data.get("os.features") else (),
+            document.text(data, "variant", optional=True) or None,
+            document.text(data, "os.version", optional=True) or None,
+            tuple(document.strings(data, "os.features", optional=True)),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -235,6 +235,18 @@ def config(**changes: Any) -> bytes:
         {"history": ["RUN"]},
         {"config": []},
         {"created": 5},
+        {"history": [{"created": 5}]},
+        {"variant": 5},
+        {"os.version": ["10"]},
+        {"os.features": "win32k"},
+        {"config": {"User": ["root"]}},
+        {"config": {"WorkingDir": 5}},
+        {"config": {"Env": "A=1"}},
+        {"config": {"Env": [1]}},
+        {"config": {"Cmd": [1]}},
+        {"config": {"Entrypoint": {}}},
+        {"config": {"Labels": ["a"]}},
+        {"config": {"Volumes": "/data"}},
     ],
 )
 def test_configs_that_are_none(changes: dict[str, Any]) -> None:
@@ -250,6 +262,14 @@ def test_a_config_reads_back() -> None:
     assert Config.parse(made.raw) == made
     assert made.history == tuple(steps)
     assert made.platform == Platform("linux", "arm", "v7")
+
+
+def test_what_is_left_out_of_a_config() -> None:
+    """Nothing and null are the same, and a command of one word may stand alone, as in Docker."""
+    nothing = dict.fromkeys(("Cmd", "Env", "Labels", "User", "Volumes", "WorkingDir"))
+    sound = Config.parse(config(config=nothing, created="", history=None))
+    assert (sound.created, sound.history, sound.settings) == (None, (), nothing)
+    assert Config.parse(config(config={"Cmd": "sh"})).settings == {"Cmd": ["sh"]}
 
 
 def test_chain_ids() -> None:
