@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from imgkit.commands import FAILED, Bench, run
+from imgkit.errors import ImgkitError
 from imgkit.printable import shown
 
 INTERRUPTED = 130
@@ -22,8 +23,11 @@ def main(words: Sequence[str] | None = None) -> int:
     if words[:1] == ["__complete"]:
         from imgkit.commands.line import complete  # noqa: PLC0415  every start would import it
 
-        for word in complete(bench, words[1:-1], words[-1]):
-            _say(word)
+        try:
+            for word in complete(bench, words[1:-1], words[-1]):
+                _say(word)
+        except ImgkitError:  # in the middle of a line that somebody types
+            return FAILED
         return 0
     bench.prog = "imgkit"
     bench.terminal = sys.stdout.isatty()

@@ -14,7 +14,7 @@ import contextlib
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -229,10 +229,22 @@ class Layout:
 
 
 def _record(entry: Descriptor) -> Record:
-    index = entry.annotations.get(CHOSEN_FROM)
-    with contextlib.suppress(InvalidDigest):
-        return Record(entry.annotations.get(REF_NAME), entry, Digest(index) if index else None)
-    return Record(entry.annotations.get(REF_NAME), entry)
+    """The row of an entry; what another program wrote into it that is no name is none."""
+    name, index = entry.annotations.get(REF_NAME), entry.annotations.get(CHOSEN_FROM)
+    try:
+        chosen = Digest(index) if index else None
+    except InvalidDigest:
+        chosen = None
+    return Record(name if name and _is_name(name) else None, entry, chosen)
+
+
+@lru_cache(maxsize=1024)
+def _is_name(text: str) -> bool:
+    try:
+        Reference.parse(text)
+    except InvalidReference:
+        return False
+    return True
 
 
 def _refuse_ambiguous(reference: Reference) -> None:

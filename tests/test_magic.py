@@ -151,3 +151,12 @@ def test_words_are_completed_in_bash(tmp_path: Path) -> None:
         ["bash", "-c", script], env=env, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == ["pull", "prune", "--digests", "alpine:latest"]
+
+
+def test_nothing_is_completed_where_nothing_can_be_read(tmp_path: Path) -> None:
+    """A local repository that is none does not write into the line that somebody types."""
+    (tmp_path / "index.json").write_text("{")
+    command = [sys.executable, "-m", "imgkit", "__complete", "rmi", ""]
+    env = os.environ | {"IMGKIT_HOME": str(tmp_path)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")

@@ -12,13 +12,16 @@ from threading import Thread
 import pytest
 from images import AMD64, add_image, add_index
 
+from imgkit.container.containers import Containers
 from imgkit.digest import Digest
 from imgkit.errors import DigestMismatch, NotFound, SizeMismatch, StoreError
 from imgkit.image import Image, verify
+from imgkit.inventory import holdings
 from imgkit.manifest import OCI_LAYER, Descriptor
 from imgkit.place import Gone
 from imgkit.platforms import Platform
 from imgkit.reference import Reference
+from imgkit.removal import Removal
 from imgkit.store import Store
 
 REDIS = Reference.parse("redis:7")
@@ -270,6 +273,20 @@ def test_skopeo_and_umoci_open_it_as_it_is(store: Store) -> None:
     ).stdout
     layers = [step["layer"]["digest"] for step in json.loads(stat)["history"]]
     assert layers == [layer.digest for layer in store.image("redis:7").manifest.layers]
+
+
+@pytest.mark.peer("skopeo")
+def test_a_name_that_another_tool_wrote_and_that_is_none(store: Store) -> None:
+    """Its image is listed without a name, and can be removed by its ID."""
+    add_image(store, "redis:7")
+    there = f"{store.home}:docker.io/library/redis:7"
+    subprocess.run(["skopeo", "copy", "-q", f"oci:{there}", f"oci:{store.home}:Mine"], check=True)
+    assert [row.name for row in store.records()] == ["docker.io/library/redis:7", None]
+    store.unname(REDIS)
+    [dangling] = holdings(store)
+    assert dangling.names == []
+    Removal(store, Containers(store)).remove(dangling.id)
+    assert store.records() == []
 
 
 def test_a_name_for_what_was_dangling(tmp_path: Path) -> None:
