@@ -30,6 +30,7 @@ from imgkit.server import Registry
 from imgkit.server.faults import Fault
 from imgkit.server.tokens import Tokens
 from imgkit.server.transport import Served, mount, serve
+from imgkit.server.uploads import MOST
 from imgkit.store import Store
 
 ERRORS = [
@@ -394,6 +395,16 @@ def test_wrong_bytes_get_no_name(asker: Asker, store: Store) -> None:
     assert asker.head(f"/v2/library/new/blobs/{NOWHERE}").status_code == 404
     assert asker.get(location).status_code == 404
     assert left_over(store) == []
+
+
+def test_uploads_that_are_left_behind_make_room(asker: Asker, store: Store) -> None:
+    """Each has a file open: the ones that nothing was heard of for longest are forgotten."""
+    begun = [asker.post("/v2/library/new/blobs/uploads/").headers["Location"] for _ in range(2)]
+    for _ in range(MOST - 1):
+        asker.patch(begun[0], data=b"on and ")
+        asker.post("/v2/library/new/blobs/uploads/")
+    assert len(left_over(store)) == MOST
+    assert [asker.get(location).status_code for location in begun] == [204, 404]
 
 
 def test_chunks_come_in_order(asker: Asker, store: Store) -> None:

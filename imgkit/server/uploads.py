@@ -10,6 +10,7 @@ import contextlib
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from werkzeug.wrappers import Response
 
@@ -19,6 +20,9 @@ from imgkit.ingest import Ingest
 from imgkit.reference import Reference
 from imgkit.server.answers import Asked, created, refused
 from imgkit.server.repositories import Repositories
+
+MOST: Final = 200
+"""Uploads that go on at the same time: each has a file open, and clients leave some behind."""
 
 
 class Uploads:
@@ -83,6 +87,9 @@ class Uploads:
 
     def _keep(self, request: Asked, key: str, upload: Ingest) -> None:
         self._going_on[request.repository.repository, key] = upload
+        for longest in list(self._going_on)[:-MOST]:  # of which nothing was heard for longest
+            if forgotten := self._going_on.pop(longest, None):
+                forgotten.discard()
         if self._closed:  # meanwhile: nobody comes for it any more
             self.close()
 
