@@ -1,4 +1,4 @@
-"""Containers that are there: stop, kill, rm, prune, rename, wait, logs, diff, commit."""
+"""Containers that are there: stop, kill, rm, prune, rename, wait, logs, diff."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections.abc import Callable
 from typing import Final
 
 from imgkit import units
-from imgkit.build.effects import changed
 from imgkit.commands.bench import DAEMON, FAILED, Bench, Refused, daemon
-from imgkit.commands.names import wrong
 from imgkit.commands.running import say
 from imgkit.commands.verb import Flag, Options, Verb
 from imgkit.container import Container
 from imgkit.container.record import CREATED, EXITED, RUNNING
-from imgkit.errors import BuildFailed, ContainerError, InvalidDockerfile, InvalidReference
-from imgkit.reference import Reference
+from imgkit.errors import ContainerError
 from imgkit.removal import Removal
 
 # -- each of several ------------------------------------------------------------------------------
@@ -119,29 +116,7 @@ def _diff(bench: Bench, options: Options) -> int:
     return 0
 
 
-def _commit(bench: Bench, options: Options) -> int:
-    try:
-        name = Reference.parse(options.words[1]).with_default_tag() if options.words[1:] else None
-    except InvalidReference as error:
-        raise Refused(wrong(error)) from error
-    container = bench.containers.get(options.words[0])
-    settings = {**container.image.config.settings, **container.settings}
-    try:
-        changes = changed(settings, options.values("change"))
-    except (BuildFailed, InvalidDockerfile) as error:
-        raise ContainerError(str(error.facts.get("reason") or error)) from error
-    image = container.commit(
-        bench.store,
-        name,
-        author=options.value("author"),
-        message=options.value("message"),
-        changes=changes,
-    )
-    bench.say(image.id)
-    return 0
-
-
-def _daemon(verb: Callable[[Bench, Options], int]) -> Callable[[Bench, Options], int]:
+def by_engine(verb: Callable[[Bench, Options], int]) -> Callable[[Bench, Options], int]:
     """The verb, whose refusals are those of Docker's engine."""
 
     def does(bench: Bench, options: Options) -> int:
@@ -154,6 +129,8 @@ def _daemon(verb: Callable[[Bench, Options], int]) -> Callable[[Bench, Options],
 
 
 _SEVERAL: Final = "[OPTIONS] CONTAINER [CONTAINER...]"
+_SIGNAL: Final = Flag("signal", "Signal to send to the container", "s", "string")
+_TIMEOUT: Final = Flag("timeout", "Seconds to wait before killing the container", "t", "int")
 
 VERBS: Final = {
     "stop": Verb(
@@ -161,9 +138,9 @@ VERBS: Final = {
         _SEVERAL,
         _stop,
         (
-            Flag("signal", "Signal to send to the container", "s", "string"),
+            _SIGNAL,
             Flag("time", "Seconds to wait before killing the container", value="int"),
-            Flag("timeout", "Seconds to wait before killing the container", "t", "int"),
+            _TIMEOUT,
         ),
         least=1,
         most=None,
@@ -173,7 +150,7 @@ VERBS: Final = {
         "Kill one or more running containers",
         _SEVERAL,
         _kill,
-        (Flag("signal", "Signal to send to the container", "s", "string"),),
+        (_SIGNAL,),
         least=1,
         most=None,
         aliases=("container kill",),
@@ -183,8 +160,8 @@ VERBS: Final = {
         _SEVERAL,
         _restart,
         (
-            Flag("signal", "Signal to send to the container", "s", "string"),
-            Flag("timeout", "Seconds to wait before killing the container", "t", "int"),
+            _SIGNAL,
+            _TIMEOUT,
         ),
         least=1,
         most=None,
@@ -219,7 +196,7 @@ VERBS: Final = {
     "wait": Verb(
         "Print the exit codes of containers that have ended",
         "CONTAINER [CONTAINER...]",
-        _daemon(_wait),
+        by_engine(_wait),
         least=1,
         most=None,
         aliases=("container wait",),
@@ -227,7 +204,7 @@ VERBS: Final = {
     "logs": Verb(
         "Fetch the logs of a container",
         "[OPTIONS] CONTAINER",
-        _daemon(_logs),
+        by_engine(_logs),
         (
             Flag("follow", "Follow log output", "f"),
             Flag("tail", "Number of lines to show from the end of the logs", "n", "string"),
@@ -239,27 +216,8 @@ VERBS: Final = {
     "container diff": Verb(
         "Inspect changes to files or directories on a container's filesystem",
         "CONTAINER",
-        _daemon(_diff),
+        by_engine(_diff),
         least=1,
         most=1,
-    ),
-    "commit": Verb(
-        "Create a new image from a container's changes",
-        "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
-        _daemon(_commit),
-        (
-            Flag(
-                "author",
-                'Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")',
-                "a",
-                "string",
-            ),
-            Flag("change", "Apply Dockerfile instruction to the created image", "c", "list"),
-            Flag("message", "Commit message", "m", "string"),
-            Flag("pause", "Pause container during commit", "p"),
-        ),
-        least=1,
-        most=2,
-        aliases=("container commit",),
     ),
 }
