@@ -36,6 +36,12 @@ GOOD = [
     ('{{printf "%s=%d %q" .Id .Size .Id}}', 'sha256:1=5 "sha256:1"'),
     ("a {{- .Size -}} b", "a5b"),
     ("{{/* nothing */}}{{len (index .Tags 0)}}", "3"),
+    ("{{.Config.Labels.nope}} {{.Config.Cmd}} {{json .Config.Shell}}", "<no value> [] null"),
+    ("{{.Config.Volumes}} {{len .Config.Env}} {{.Config.Healthcheck}}", "map[] 0 <nil>"),
+    ("{{range $at, $tag := .Tags}}{{$at}}={{$tag}} {{end}}", "0=a:1 1=b:2 "),
+    ("{{range $tag := .Tags}}{{$tag}} {{$.Size}};{{end}}", "a:1 5;b:2 5;"),
+    ("{{range $key, $_ := .Config.Ports}}{{$key}}{{end}}", "80/tcp"),
+    ('{{printf "%-4s|%4s|%.2s" .Size .Size .Id}} {{slice .Id 0 3}}', "5   |   5|sh sha"),
     ("{{and .On .Size}} {{or .Config.User .Id}} {{not .On}}", "5 sha256:1 false"),
 ]
 
@@ -49,6 +55,9 @@ BAD = [
     ("{{.Config.Nope}}", '1:9: executing "" at <.Config.Nope>: map has no entry'),
     ("{{index .Tags 9}}", "index out of range: 9"),
     ("{{len 5}}", "len"),
+    ("{{index .Config.Env 0}}", "index of untyped nil"),
+    ("{{$nope}}", "$nope"),
+    ('{{join "a" .Tags}}', "join"),
 ]
 
 

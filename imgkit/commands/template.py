@@ -55,7 +55,7 @@ class Template:
             raise Refused(
                 f'template parsing error: template: :1:{place}: executing "" at <{path}>: {wrong}'
             ) from None
-        except (TypeError, ValueError, IndexError, KeyError, RecursionError) as error:
+        except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
             raise Refused(f"template parsing error: template: :1: {error}") from None
 
     def check(self) -> None:
@@ -222,7 +222,7 @@ def _field(value: Any, names: Sequence[str], path: str) -> Any:
     above = ""
     for name in filter(None, names):
         if above == "Labels":
-            return value.get(name)
+            return value.get(name) if isinstance(value, Mapping) else None
         known = isinstance(value, Mapping) and name in value
         if not known and not (above == "Config" and name in _UNSAID):
             raise FieldError(path, name)
