@@ -259,8 +259,8 @@ def test_config(shelf: Containers, pull: Callable[[str], Image]) -> None:
 @pytest.mark.parametrize(
     ("workdir", "why"),
     [
-        ("/etc/passwd", "/etc/passwd: Not a directory"),
-        ("/etc/passwd/below", "/etc/passwd/below: Not a directory"),
+        ("/etc/passwd", "/etc/passwd is not a directory"),
+        ("/etc/passwd/below", "/etc/passwd/below is not a directory"),
         (f"/{'W' * 300}", "File name too long"),
     ],
 )

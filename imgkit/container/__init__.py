@@ -14,6 +14,7 @@ import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from errno import ENOTDIR
 from typing import Any, Final
 
 from imgkit import tar
@@ -226,8 +227,9 @@ class Container:
                 if part and not self.mount.exists(path):
                     self.mount.mkdir(path)
             self.mount.readdir(path or "/")
-        except OSError:
-            raise ContainerError(f"Cannot mkdir: {path} is not a directory", path=path) from None
+        except OSError as error:
+            why = " is not a directory" if error.errno == ENOTDIR else f": {error.strerror}"
+            raise ContainerError(f"Cannot mkdir: {path}{why}", path=path) from None
         shell.cwd = path or "/"
 
     # -- what it changed ------------------------------------------------------------------------
