@@ -21,5 +21,5 @@ def test_absent(name: str, behind: list[str]) -> None:
 
 def test_absent_of_containers() -> None:
     """The same where Docker's longer name was typed."""
-    with pytest.raises(Refused, match="^imgkit: there is no `container cp a b` here: "):
+    with pytest.raises(Refused, match=r"^imgkit: there is no `container cp a b` here: "):
         parse("docker", ["container", "cp", "a", "b"])
