@@ -6,6 +6,7 @@ import io
 import json
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ import pytest
 from images import AMD64, add_image, add_index
 from recorder import Answer, Answers, Request, answering, hurried
 
+from imgkit import commands
 from imgkit.client import Client, Exchange, Repository
 from imgkit.client.credentials import Credentials, Login
 from imgkit.digest import Digest
@@ -156,6 +158,25 @@ def test_a_blob_is_mounted(bench: Bench) -> None:
     posts = [e for e in bench.exchanges if e.method == "POST"]
     assert [e.status for e in posts] == [202, 201, 202]  # config, the shared layer, the other
     bench.pull("app")
+
+
+def test_one_repository_is_asked_for_each_layer(tmp_path: Path) -> None:
+    """Of ten that have it the last, and a token is asked for with its name, not with all names."""
+    seen: list[Exchange] = []
+    client = Client(patience=hurried(), on_exchange=seen.append)
+    here = commands.Bench(tmp_path / "home", lambda: client, say=lambda line: None)
+    registry = Registry([Store(tmp_path / "there")])
+    with closing(registry), transport.serve(registry) as served:
+        for number in range(10):
+            seen.clear()
+            name = f"{served.host}/team/app-{number}:v1"
+            add_image(here.store, name, [BIG, {"app": b"%d" % number}])
+            assert commands.run(here, ["push", "-q", name]) == 0
+    tokens = [exchange.url for exchange in seen if "/token" in exchange.url]
+    assert {url.count("scope=") for url in tokens} == {1, 2}
+    mounts = [e.status for e in seen if "mount=" in e.url and e.url.endswith("from=team%2Fapp-8")]
+    assert mounts.count(201) == 1
+    assert len(mounts) == len([e for e in seen if "mount=" in e.url]) == 3
 
 
 def test_an_index_that_is_whole(bench: Bench) -> None:

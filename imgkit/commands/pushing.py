@@ -105,17 +105,21 @@ def _pushed(bench: Bench, name: Reference, say: Callable[[str], None]) -> None:
 
 
 def _siblings(bench: Bench, name: Reference, image: Image) -> list[str]:
-    """Other repositories of that registry with a layer of the image, the last used first."""
-    mine = {layer.digest for layer in image.manifest.layers}
-    found = []
+    """For each layer the repository of that registry that had it last, the last used first.
+
+    No more of them: a token is asked for with all their names, and each is tried for each layer.
+    """
+    left = {layer.digest for layer in image.manifest.layers}
+    found: dict[str, None] = {}
     for row in reversed(bench.store.records()):
         other = Reference.parse(row.name) if row.name else None
         if not (other and other.digest and other.registry == name.registry):
             continue
-        theirs = bench.store.open_image(row).manifest.layers
-        if other.path != name.path and mine & {layer.digest for layer in theirs}:
-            found.append(other.path)
-    return list(dict.fromkeys(found))
+        theirs = {layer.digest for layer in bench.store.open_image(row).manifest.layers}
+        if other.path != name.path and left & theirs:
+            found[other.path] = None
+            left -= theirs
+    return list(found)
 
 
 VERBS: Final = {
