@@ -8,6 +8,7 @@ Small compressed layers are how large ones are hidden, and short headers how man
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Final, NoReturn
@@ -105,7 +106,7 @@ def _parse(text: str) -> Limits:
     found = {}
     for setting in filter(None, text.replace(" ", "").split(",")):
         name, _, value = setting.partition("=")
-        if name not in names or not (value.isascii() and value.isdigit()):
+        if name not in names or not re.fullmatch(r"[0-9]{1,18}", value):
             raise InvalidSetting(
                 f"{setting!r} in {VARIABLE} is no limit: expected NAME=NUMBER, more of them after "
                 f"commas. The names: {', '.join(names)}",

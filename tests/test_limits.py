@@ -339,7 +339,13 @@ def test_a_setting(text: str, found: Limits, monkeypatch: pytest.MonkeyPatch) ->
     assert current() == found
 
 
-@pytest.mark.parametrize("text", ["ratio", "rate=5", "ratio=", "ratio=-1", "ratio=1e9", "ratio=²"])
+BIG: Final = "ratio=" + 5000 * "9"
+"""More digits than Python makes a number of."""
+
+
+@pytest.mark.parametrize(
+    "text", ["ratio", "rate=5", "ratio=", "ratio=-1", "ratio=1e9", "ratio=²", BIG]
+)
 def test_a_wrong_setting(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is refused before anything is done, with all names that there are."""
     monkeypatch.setenv(VARIABLE, text)
