@@ -105,6 +105,7 @@ def test_states(shelf: Containers, alpine: Image) -> None:
 WAITS: Final[dict[tuple[str, tuple[str, ...], bool], str]] = {
     ("alpine", ("sleep", "1000"), False): "",
     ("alpine", ("tail", "-f", "/dev/null"), False): "",
+    ("alpine", ("sh", "-c", ": > /f; exec sleep 1000"), False): "",
     ("alpine", (), True): "",
     ("nginx", (), False): "/usr/sbin/nginx is a program for a real machine",
     ("redis", (), False): "/usr/local/bin/redis-server is a program for a real machine",
@@ -130,6 +131,30 @@ def test_keeps_running(
     assert bool(note) == bool(log)
     container.stop()
     assert container.record.code == (0 if note else 137)
+
+
+SLEEPS: Final = {
+    "echo said; sleep 1000": True,
+    "sleep 1000 && echo said": False,
+    "echo said; a=$(sleep 1000)": False,
+    "echo said; exec tail -f /dev/null": True,
+    "echo said; sleep x": False,
+    "echo said; sleep 1000; exit": False,
+}
+"""What a script does, and whether it would still do that: no time goes by in the middle of it."""
+
+
+@pytest.mark.parametrize(("script", "waits"), SLEEPS.items(), ids=SLEEPS)
+def test_waits_at_its_end(
+    script: str, waits: bool, shelf: Containers, pull: Callable[[str], Image]
+) -> None:
+    """A script that ends by waiting, or one that hands over to what waits, goes on running."""
+    container = shelf.create(pull("alpine"), ["sh", "-c", script])
+    done = container.start()
+    assert (done is None, container.state == RUNNING) == (waits, waits)
+    assert (1, "said\n") in container.record.printed
+    handed = shelf.create(pull("nginx"), ["sleep", "1000"])
+    assert handed.start() is None
 
 
 def test_shell_without_terminal(shelf: Containers, alpine: Image) -> None:

@@ -34,8 +34,7 @@ from imgkit.mount import Mount
 from imgkit.mount.inode import Inode
 from imgkit.mount.stack import stack
 from imgkit.reference import Reference
-from imgkit.shell import Finished, Shell, launch
-from imgkit.shell.process import Process
+from imgkit.shell import Finished, Shell
 from imgkit.shell.session import Waits
 from imgkit.store import Store
 
@@ -95,8 +94,7 @@ class Container:
         done: Finished | None = None
         self.record.note = ""
         try:
-            if not self._waits(shell):
-                done = shell.execute(self.record.command, stdin)
+            done = shell.execute(self.record.command, stdin)
         except ExecFailed as error:
             self.record.code = int(error.code)
             self.keep(self)
@@ -108,11 +106,12 @@ class Container:
                 raise
             self.record.note = str(error)
             self.record.printed += [*error.facts.get("printed", ()), (2, f"imgkit: {error}.\n")]
-        if done is None:
+        if done:
+            self.record.printed += done.printed
+        if done is None or (done.code == 0 and _would_wait(shell.latest)):
             self.record.state = RUNNING
             self.keep(self)
             return None
-        self.record.printed += done.printed
         self.finish(done.code)
         return done
 
@@ -210,14 +209,6 @@ class Container:
         if self.state == REMOVED:
             raise ContainerError(f"No such container: {self.name}", name=self.name)
 
-    def _waits(self, shell: Shell) -> bool:
-        """Whether the main program would only wait for time to go by."""
-        words = self.record.command
-        env = {name: shell.variables[name] for name in shell.exported}
-        asked = Process("", self.mount, shell.user, shell.cwd, env, b"", len, len)
-        found = launch.find(asked, words[0])
-        return found.name == "sleep" or (found.name == "tail" and "-f" in words)
-
     def _make_workdir(self, shell: Shell) -> None:
         """Docker makes the working directory that a config names, owned by root."""
         path = ""
@@ -289,3 +280,9 @@ class Container:
             "WorkingDir": record.workdir,
             "User": record.user,
         }
+
+
+def _would_wait(latest: list[str]) -> bool:
+    """Whether who did this last would still be waiting, for time to go by or for lines of a log."""
+    name = posixpath.basename(latest[0]) if latest else ""
+    return name == "sleep" or (name == "tail" and "-f" in latest)

@@ -195,6 +195,7 @@ class Shell(Starter):
         self._substituted = 0
         words = expand.fields(command.words, self)
         values = {name: self._single(word) for name, word in command.assignments}
+        self.latest = words
         if "x" in self.flags:
             told = (f"{name}={shlex.quote(value)}" for name, value in values.items())
             traced = [*told, *map(shlex.quote, words)]

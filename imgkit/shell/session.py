@@ -62,6 +62,8 @@ class Session:
         self.status = 0
         self.ended: int | None = None
         """The exit code, once `exit` was called."""
+        self.latest: list[str] = []
+        """The words of the command that was begun last."""
         self.streams = Streams(b"", len, len)
         self.attended = False
         """Whether a person sits before it (`-it`)."""

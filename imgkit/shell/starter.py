@@ -44,6 +44,7 @@ class Starter(Session):
                 streams.err(encode(f"Usage: {found.name} USER COMMAND...\n"))
                 return 1
             return self._as(words[1], words[2:], streams)
+        self.latest = words
         process.name = found.name
         return programs.run(process, words[1:])
 

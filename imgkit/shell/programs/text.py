@@ -117,14 +117,14 @@ def head(p: Process, args: list[str]) -> int:
 
 
 def tail(p: Process, args: list[str]) -> int:
-    """Print the last 10 lines, or -n lines, or -c bytes."""
+    """Print the last 10 lines, or -n lines, or -c bytes; -f waits for no more, and ends."""
     return _ends(p, args, first=False)
 
 
 def _ends(p: Process, args: list[str], *, first: bool) -> int:
     if args and re.fullmatch(r"-\d+", args[0]):
         args = [f"-n{args[0][1:]}", *args[1:]]
-    given, paths = options(args, "n:c:q")
+    given, paths = options(args, "n:c:q" if first else "n:c:qf")
     if not first and given.get("n", "").startswith("+"):
         skip = max(number(given["n"]) - 1, 0)
         cut = slice(skip, None)
