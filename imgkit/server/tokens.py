@@ -12,6 +12,7 @@ something to this process only.
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -37,15 +38,15 @@ class Tokens:
     def __init__(self, life: float) -> None:
         self.life = life
         self._grants: dict[str, _Grant] = {}
+        self._issuing = threading.Lock()
 
     def issue(self, scopes: Iterable[str], allowed: Callable[[str, str], bool]) -> dict[str, Any]:
         """A new token, as the JSON that a client expects, for what is `allowed` of the scopes."""
         now, token = time.monotonic(), secrets.token_urlsafe(24)
         wanted = frozenset(pair for scope in scopes for pair in _pairs(scope) if allowed(*pair))
-        for old, grant in list(self._grants.items()):  # never replaced: others are issuing too
-            if grant.ends <= now:
-                self._grants.pop(old, None)
-        self._grants[token] = _Grant(wanted, now + self.life)
+        with self._issuing:
+            self._grants = {old: it for old, it in self._grants.items() if it.ends > now}
+            self._grants[token] = _Grant(wanted, now + self.life)
         return {
             "token": token,
             "access_token": token,
@@ -55,7 +56,8 @@ class Tokens:
 
     def forget(self, token: str | None) -> None:
         """Afterwards this token is as good as one that has outlived its time."""
-        self._grants.pop(token or "", None)
+        with self._issuing:
+            self._grants.pop(token or "", None)
 
     def allows(self, token: str | None, path: str, action: str) -> bool:
         """Whether the token is good for doing this to that repository."""
