@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from imgkit import document
@@ -131,8 +132,10 @@ class Store(Layout):
     def size_of(self, digest: Digest) -> int | None:
         """Bytes on disk under that digest; None if there is no such blob."""
         path = self.path(digest)
-        with disk(path):
-            return path.stat().st_size if path.is_file() and not path.is_symlink() else None
+        with disk(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found = path.lstat()
+            return found.st_size if S_ISREG(found.st_mode) else None
+        return None
 
     def has(self, descriptor: Descriptor) -> bool:
         """Whether there is a blob of that digest and size (a cut-off one does not count)."""
@@ -144,14 +147,16 @@ class Store(Layout):
         A file that turns out to be damaged is put aside: from then on the blob is missing, and the
         next pull fetches it.
         """
-        path = self.path(descriptor.digest)
-        if self.size_of(descriptor.digest) is None:
+        path, stream = self.path(descriptor.digest), None
+        if self.size_of(descriptor.digest) is not None:
+            # Somebody else may remove it at any moment.
+            with disk(path), contextlib.suppress(FileNotFoundError):
+                stream = path.open("rb", buffering=0)
+        if stream is None:
             raise NotFound(
                 f"the blob {descriptor.digest} is missing from {self.home}. Pull its image again.",
                 name=descriptor.digest,
             )
-        with disk(path):
-            stream = path.open("rb", buffering=0)
         return VerifyingReader(
             stream,
             descriptor.digest,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from images import AMD64, add_image, add_index
@@ -309,3 +311,29 @@ def test_no_row_is_kept_of_half_an_image(store: Store) -> None:
     with pytest.raises(Gone, match="would be incomplete"):
         store.keep(manifest)
     assert store.records() == []
+
+
+def test_a_blob_that_comes_and_goes(store: Store) -> None:
+    """While others put and remove it, it is there, whole, or it is not: nothing else is said."""
+    data, ended = b"here and gone", Event()
+    blob = Descriptor.of(data, OCI_LAYER)
+
+    def others() -> None:
+        while not ended.is_set():
+            store.path(blob.digest).unlink(missing_ok=True)
+            store.path(blob.digest).write_bytes(data)
+
+    store.put(blob, io.BytesIO(data))
+    thread, before = Thread(target=others), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        sizes = {store.size_of(blob.digest) for _ in range(5000)}
+        for _ in range(5000):
+            with contextlib.suppress(NotFound):
+                store.open(blob).close()
+    finally:
+        sys.setswitchinterval(before)
+        ended.set()
+        thread.join()
+    assert sizes <= {None, 0, blob.size}
