@@ -566,6 +566,7 @@ def test_thousands_of_paths_by_keyboard(many: Locator) -> None:
     expect(many.get_by_role("button", name="Open")).to_be_focused()
     keyboard.press("Space")
     expect(lines.first).to_have_text(re.compile("/d9/f900$"))
+    expect(many.get_by_role("button", name="Back")).to_be_visible()
     keyboard.press("Tab")
     expect(many.get_by_role("button", name="Back")).to_be_focused()
     keyboard.press("Space")
