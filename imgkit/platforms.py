@@ -152,6 +152,10 @@ class Platform:
                 return found[0]
         return None
 
+    def runs(self, image: Platform) -> bool:
+        """Whether an image for that platform runs here."""
+        return self.best([image]) is not None
+
     def candidates(self) -> list[tuple[str, str | None]]:
         """The (architecture, variant) pairs that run here, best first (containerd's order)."""
         wanted = self._normal()

@@ -161,7 +161,7 @@ def _verdict(entry: Descriptor, wanted: Platform, chosen: Digest | None) -> tupl
         return CHOSEN, "chosen"
     if found.os != wanted.os:
         return FOREIGN, f"another system: {found.os}"
-    if wanted.best([found]) is not None:
+    if wanted.runs(found):
         return RUNS, "would run here too, but another suits better"
     if wanted.admits(found):
         return FOREIGN, f"another processor: {str(found).removeprefix(f'{found.os}/')}"

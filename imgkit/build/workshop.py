@@ -112,4 +112,4 @@ class Workshop:
 
 
 def _fits(image: Image, platform: Platform | None) -> bool:
-    return platform is None or platform.best([image.config.platform]) is not None
+    return platform is None or platform.runs(image.config.platform)

@@ -105,7 +105,7 @@ def _image(bench: Bench, asked: str, options: Options) -> Image:
 def _compare_platforms(bench: Bench, image: Image) -> None:
     """Warn of an image that was made for another machine."""
     native = bench.platform or Platform.here()
-    if native.best([image.config.platform]) is None:
+    if not native.runs(image.config.platform):
         bench.warn(
             f"WARNING: The requested image's platform ({image.config.platform}) does not match "
             f"the detected host platform ({native}) and no specific platform was requested"
@@ -118,8 +118,7 @@ def _here(bench: Bench, asked: str, platform: Platform | None) -> Image | None:
         image = bench.store.image(asked)
     except NotFound:
         return None
-    fits = platform is None or platform.best([image.config.platform]) is not None
-    return image if fits else None
+    return image if platform is None or platform.runs(image.config.platform) else None
 
 
 def environment(bench: Bench, options: Options) -> dict[str, str]:
