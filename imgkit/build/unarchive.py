@@ -37,7 +37,7 @@ def is_archive(content: bytes) -> bool:
     As in Docker the first header decides: what comes after it is refused, not copied as a file.
     """
     try:
-        stream, block = _opened(content), b""
+        stream, block = _opened(content, _limits()), b""
         while len(block) < header.BLOCK and (more := stream.read(header.BLOCK - len(block))):
             block += more
         return len(block) == header.BLOCK and bool(header.parse(block, 0))
@@ -51,12 +51,13 @@ def unpack(content: bytes, target: Mount, place: str) -> None:
     It is read to its end first, so that nothing is kept of one that is refused. Raises
     `InvalidLayer`, `UnsafePath` or `LimitExceeded`, as for a layer, and `OSError`.
     """
-    for _ in tar.read(_opened(content), _limits()):
+    limits = _limits()
+    for _ in tar.read(_opened(content, limits), limits):
         pass
     make_folders(target, place, (0, 0))
     base = f"/{Walk(target.overlay, place).find(follow=True).dentry.path}"
     folders: list[Entry] = []
-    for entry, data in tar.read(_opened(content), _limits()):
+    for entry, data in tar.read(_opened(content, limits), limits):
         if entry.path:
             _put(entry, data.read(), target, base)
         if entry.kind is Kind.DIR:
@@ -102,13 +103,13 @@ def _refuse_symlinks(entry: Entry, path: str, target: Mount, base: str) -> None:
             return
 
 
-def _opened(content: bytes) -> Readable:
+def _opened(content: bytes, limits: Limits) -> Readable:
     """The uncompressed bytes of a tar, compressed in any way that Docker knows."""
     if content.startswith(b"BZh"):
-        return _Streams(content, "bzip2", bz2.BZ2Decompressor)
+        return _Streams(content, "bzip2", bz2.BZ2Decompressor, limits)
     if content.startswith(b"\xfd7zXZ\0"):
-        return _Streams(content, "xz", lzma.LZMADecompressor)
-    return decompress(io.BytesIO(content), _limits())
+        return _Streams(content, "xz", lzma.LZMADecompressor, limits)
+    return decompress(io.BytesIO(content), limits)
 
 
 class _Streams:
@@ -119,11 +120,13 @@ class _Streams:
         content: bytes,
         name: str,
         new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor],
+        limits: Limits,
     ) -> None:
         self._rest = content
         self._size = len(content)
         self._name = name
         self._new = new
+        self._limits = limits
         self._decoder = new()
         self._given = 0
 
@@ -139,7 +142,7 @@ class _Streams:
                 raise self._damaged(str(error)) from None
             self._rest = self._decoder.unused_data
             self._given += len(data)
-            _limits().check(self._given, self._size)
+            self._limits.check(self._given, self._size)
             if data:
                 return data
             if not self._decoder.eof:
